@@ -1,0 +1,143 @@
+//! The core alone on columns in memory, for `benches/run.py`.
+//!
+//! `core_bench FILE LIMIT IDLE_S` reads four consecutive little-endian `i64` columns (arrival,
+//! function, duration, init), replays them once against the clock with metrics per function and
+//! minute and histograms on, and once more, not timed, with outcomes on for the digest: the
+//! wrapping sum of `end_us * (row + 1)` over accepted rows. Prints one line of JSON.
+
+// The core has no clock, files or output; this program around it has.
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::time::Instant;
+
+use lambda_replay_core::Replay;
+use lambda_replay_core::batch::{Batch, Inits, Spans};
+use lambda_replay_core::config::{AccountConfig, FunctionConfig, IdlePolicy};
+use lambda_replay_core::outcome::{Nobody, Outcome, Sink};
+use lambda_replay_core::time::Micros;
+
+/// Functions of the trace; all are registered before the first row.
+const FUNCTIONS: u32 = 1_000;
+const BATCH_ROWS: usize = 65_536;
+
+/// The trace, a column after the other.
+struct Columns {
+    timestamps: Vec<i64>,
+    functions: Vec<u32>,
+    durations: Vec<i64>,
+    inits: Vec<i64>,
+}
+
+impl Columns {
+    fn read(path: &str) -> Result<Self, Box<dyn Error>> {
+        let file = File::open(path)?;
+        let rows = usize::try_from(file.metadata()?.len() / 32)?;
+        let mut file = BufReader::with_capacity(1 << 20, file);
+        Ok(Self {
+            timestamps: read_column(&mut file, rows)?,
+            functions: read_column(&mut file, rows)?,
+            durations: read_column(&mut file, rows)?,
+            inits: read_column(&mut file, rows)?,
+        })
+    }
+
+    /// Replays all rows; outcomes go to `sink`.
+    fn replay<S: Sink>(
+        &self,
+        account: AccountConfig,
+        sink: &mut S,
+    ) -> Result<Replay, Box<dyn Error>> {
+        let mut replay = Replay::new(account, true);
+        for _ in 0..FUNCTIONS {
+            replay.add_function(FunctionConfig { init: Micros::ZERO, init_billed: true }, None);
+        }
+        let rows = self.timestamps.len();
+        for start in (0..rows).step_by(BATCH_ROWS) {
+            let range = start..rows.min(start + BATCH_ROWS);
+            let inits = Spans::Micros(&self.inits[range.clone()]);
+            let batch = Batch {
+                timestamps: &self.timestamps[range.clone()],
+                functions: &self.functions[range.clone()],
+                durations: Spans::Micros(&self.durations[range]),
+                inits: Some(Inits { values: inits, known: None }),
+                rows: None,
+                identities: None,
+            };
+            replay.feed(&batch, sink)?;
+        }
+        replay.finish();
+        Ok(replay)
+    }
+}
+
+fn read_column<T: TryFrom<i64, Error: Error + 'static>>(
+    file: &mut impl Read,
+    rows: usize,
+) -> Result<Vec<T>, Box<dyn Error>> {
+    let mut column = Vec::with_capacity(rows);
+    let mut bytes = [0; 8];
+    for _ in 0..rows {
+        file.read_exact(&mut bytes)?;
+        column.push(T::try_from(i64::from_le_bytes(bytes))?);
+    }
+    Ok(column)
+}
+
+/// The digest that every full contestant computes.
+#[derive(Default)]
+struct Digest(u64);
+
+impl Sink for Digest {
+    const WANTED: bool = true;
+
+    #[allow(clippy::cast_sign_loss)] // Modulo 2^64.
+    fn outcome(&mut self, outcome: &Outcome) {
+        if let Some(run) = outcome.run {
+            self.0 = self.0.wrapping_add((run.end.0 as u64).wrapping_mul(outcome.row + 1));
+        }
+    }
+}
+
+/// Highest resident set of this process so far, bytes.
+fn peak_rss() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [path, limit, idle_s] = arguments.as_slice() else {
+        return Err("usage: core_bench FILE LIMIT IDLE_S".into());
+    };
+    let account = AccountConfig {
+        seed: 0,
+        concurrency: limit.parse()?,
+        idle: IdlePolicy::Fixed(Micros(idle_s.parse::<i64>()? * Micros::SECOND.0)),
+        max_lifetime: None,
+        billing_unit: Micros(1_000),
+    };
+    let columns = Columns::read(path)?;
+
+    let start = Instant::now();
+    let replay = columns.replay(account.clone(), &mut Nobody)?;
+    let seconds = start.elapsed().as_secs_f64();
+
+    let totals = replay.totals();
+    let peak_rss = peak_rss().unwrap_or(0);
+    let mut digest = Digest::default();
+    columns.replay(account, &mut digest)?;
+    println!(
+        "{{\"rows\": {}, \"seconds\": {seconds:.6}, \"throttled\": {}, \"cold\": {}, \"peak\": {}, \
+         \"digest\": {}, \"peak_rss\": {peak_rss}}}",
+        columns.timestamps.len(),
+        totals.counts.throttles,
+        totals.counts.cold_starts,
+        totals.max_concurrency,
+        digest.0,
+    );
+    Ok(())
+}

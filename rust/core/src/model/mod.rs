@@ -1,0 +1,7 @@
+//! The state machines, one rule of Lambda each. A machine changes only itself, takes the time it
+//! needs as an argument and answers with what follows; none knows the event loop or another
+//! machine.
+
+pub mod billing;
+pub mod concurrency;
+pub mod environments;
