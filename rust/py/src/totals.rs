@@ -1,0 +1,116 @@
+//! Totals and minutes as columns.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, UInt32Array, UInt64Array};
+use lambda_replay_core::metrics::{MinuteRow, Totals};
+use lambda_replay_core::model::concurrency::Limit;
+use lambda_replay_core::time::Micros;
+use pyo3::PyResult;
+
+use crate::arrow_out::{Table, millis};
+
+/// Shares reported as percentiles, in thousandths, with their names.
+const PERMILLES: [(&str, u64); 4] = [("p50", 500), ("p90", 900), ("p99", 990), ("p999", 999)];
+/// The same of concurrency over time.
+const LEVEL_PERMILLES: [(&str, u64); 3] = [("p50", 500), ("p99", 990), ("p999", 999)];
+
+/// A row per function (in order of registration) or one for all together.
+pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
+    let count = |value: fn(&Totals) -> u64| -> ArrayRef {
+        Arc::new(totals.iter().map(value).collect::<UInt64Array>())
+    };
+    let instant = |value: fn(&Totals) -> Option<i64>| -> ArrayRef {
+        Arc::new(totals.iter().map(value).collect::<Int64Array>())
+    };
+    let mut names: Vec<String> = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    let mut add = |name: &str, array: ArrayRef| {
+        names.push(name.to_owned());
+        arrays.push(array);
+    };
+    add("invocations", count(|totals| totals.counts.invocations));
+    add("throttles", count(|totals| totals.counts.throttles));
+    add("cold_starts", count(|totals| totals.counts.cold_starts));
+    add("environments_created", count(|totals| totals.environments_created));
+    add("max_concurrency", count(|totals| u64::from(totals.max_concurrency)));
+    add("billed_ms", count(|totals| totals.counts.billed_ms));
+    let init = totals.iter().map(|totals| totals.init_sum.0 as f64 / 1e6);
+    add("init_s", Arc::new(init.collect::<Float64Array>()));
+    add("worst_10s_from", instant(|totals| totals.worst_10s.map(|(from, _)| from.0)));
+    add(
+        "worst_10s_throttles",
+        count(|totals| totals.worst_10s.map_or(0, |(_, throttles)| throttles)),
+    );
+    for (place, limit) in Limit::ALL.iter().enumerate() {
+        let throttles = totals.iter().map(|totals| totals.throttles_by_limit[place]);
+        add(&format!("throttles_{}", limit.name()), Arc::new(throttles.collect::<UInt64Array>()));
+    }
+    let mean = totals.iter().map(|totals| mean_level(&totals.time_at));
+    add("time_at_peak", count(|totals| totals.time_at.len() as u64 - 1));
+    add("time_at_peak_us", count(|totals| totals.time_at.last().copied().unwrap_or(0)));
+    add("concurrency_mean", Arc::new(mean.collect::<Float64Array>()));
+    for (name, permille) in LEVEL_PERMILLES {
+        let levels = totals.iter().map(|totals| level_at(&totals.time_at, permille));
+        add(&format!("concurrency_{name}"), Arc::new(levels.collect::<UInt64Array>()));
+    }
+    let mean = totals.iter().map(|totals| {
+        let counts = &totals.counts;
+        let runs = (counts.invocations > 0).then_some(counts.invocations as f64);
+        runs.map(|runs| counts.duration_sum.0 as f64 / 1_000.0 / runs)
+    });
+    add("duration_mean_ms", Arc::new(mean.collect::<Float64Array>()));
+    for (name, permille) in PERMILLES {
+        let spans = totals.iter().map(|totals| totals.durations.percentile(permille));
+        let spans = spans.map(|span| span.map(|span| span.0 as f64 / 1_000.0));
+        add(&format!("duration_{name}_ms"), Arc::new(spans.collect::<Float64Array>()));
+    }
+    let max = totals.iter().map(|totals| {
+        let ran = totals.counts.invocations > 0;
+        ran.then_some(totals.counts.duration_max.0 as f64 / 1_000.0)
+    });
+    add("duration_max_ms", Arc::new(max.collect::<Float64Array>()));
+    Table::new(names.iter().map(String::as_str).zip(arrays).collect())
+}
+
+/// A row per function and minute; `function` is null for the Region.
+pub(crate) fn minutes_table(rows: &[MinuteRow]) -> PyResult<Table> {
+    let count = |value: fn(&MinuteRow) -> u64| -> ArrayRef {
+        Arc::new(rows.iter().map(value).collect::<UInt64Array>())
+    };
+    let span = |value: fn(&MinuteRow) -> Micros| -> ArrayRef {
+        let micros: Vec<i64> = rows.iter().map(|row| value(row).0).collect();
+        Arc::new(millis(&micros, None))
+    };
+    let minutes = rows.iter().map(|row| Some(row.minute.0)).collect::<Int64Array>();
+    let functions = rows.iter().map(|row| row.function.map(|function| function.0));
+    Table::new(vec![
+        ("timestamp", Arc::new(minutes)),
+        ("function", Arc::new(functions.collect::<UInt32Array>())),
+        ("invocations", count(|row| row.counts.invocations)),
+        ("throttles", count(|row| row.counts.throttles)),
+        ("cold_starts", count(|row| row.counts.cold_starts)),
+        ("duration_ms", span(|row| row.counts.duration_sum)),
+        ("duration_max_ms", span(|row| row.counts.duration_max)),
+        ("concurrency", count(|row| u64::from(row.concurrency))),
+        ("environments", count(|row| u64::from(row.environments))),
+    ])
+}
+
+/// Mean level over time; 0 for an empty span (Z47).
+fn mean_level(time_at: &[u64]) -> f64 {
+    let span: u128 = time_at.iter().map(|time| u128::from(*time)).sum();
+    let area: u128 = (0_u128..).zip(time_at).map(|(level, time)| level * u128::from(*time)).sum();
+    if span == 0 { 0.0 } else { area as f64 / span as f64 }
+}
+
+/// The smallest level with a cumulative share of the time of at least `permille` / 1000.
+fn level_at(time_at: &[u64], permille: u64) -> u64 {
+    let span: u128 = time_at.iter().map(|time| u128::from(*time)).sum();
+    let mut seen = 0_u128;
+    let reached = time_at.iter().position(|time| {
+        seen += u128::from(*time);
+        seen * 1000 >= span * u128::from(permille)
+    });
+    reached.unwrap_or(0) as u64
+}
