@@ -1,0 +1,94 @@
+"""Replays a trace of invocations through a faithful state machine of AWS Lambda.
+
+What would my workload have done under another configuration?
+
+>>> import lambda_replay as lr
+>>> result = lr.replay("sample:azure2019", lr.Scenario(account={"concurrency": 10}))
+>>> result.summary.throttled > 0
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lambda_replay.exceptions import (
+        IntegrityError,
+        InternalError,
+        LambdaReplayError,
+        OutputError,
+        Problem,
+        ResourceError,
+        ScenarioError,
+        TraceError,
+    )
+    from lambda_replay.replay import replay, scan_outcomes
+    from lambda_replay.results import ReplayResult, Summary, TraceReport
+    from lambda_replay.scenario import Scenario
+
+# The command line must start without Polars and pydantic, so names are imported when asked for.
+_HOMES = {
+    "exceptions": (
+        "IntegrityError",
+        "InternalError",
+        "LambdaReplayError",
+        "OutputError",
+        "Problem",
+        "ResourceError",
+        "ScenarioError",
+        "TraceError",
+    ),
+    "replay": ("replay", "scan_outcomes"),
+    "results": ("ReplayResult", "Summary", "TraceReport"),
+    "scenario": ("Scenario",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "IntegrityError",
+    "InternalError",
+    "LambdaReplayError",
+    "OutputError",
+    "Problem",
+    "ReplayResult",
+    "ResourceError",
+    "Scenario",
+    "ScenarioError",
+    "Summary",
+    "TraceError",
+    "TraceReport",
+    "__version__",
+    "replay",
+    "scan_outcomes",
+]
+
+
+class _Package(ModuleType):
+    """A package whose functions are not hidden by its modules of the same name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing lambda_replay.replay, the module, would hide lambda_replay.replay, the function.
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("lambda_replay._core").__version__
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

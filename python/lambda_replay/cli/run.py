@@ -1,0 +1,210 @@
+"""``lambda-replay run``: replay a trace under one scenario."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lambda_replay.checks import Check, CheckError, CheckResult, parse
+from lambda_replay.cli.failures import say, warn
+from lambda_replay.cli.options import debug_option, set_option
+from lambda_replay.cli.outputs import check_outputs
+from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.scenarios import Chosen, choose
+from lambda_replay.cli.streams import write_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lambda_replay.results import ReplayResult
+
+__all__ = ["run"]
+
+#: Done, and a condition of --fail-if holds.
+CHECK_FAILED = 99
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command(short_help="Replay a trace under a scenario and say what happened.")
+@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@click.option(
+    "-s",
+    "--scenario",
+    "scenario_file",
+    metavar="FILE",
+    help="The scenario, TOML. Default: AWS's defaults of today, or a sample's own scenario.",
+)
+@set_option
+@click.option(
+    "--outcomes", type=_FILE, metavar="FILE", help="Write a row per request there, as Parquet."
+)
+@click.option(
+    "--metrics",
+    type=_FILE,
+    metavar="FILE",
+    help="Write a row per function and minute there, as Parquet, under CloudWatch's names.",
+)
+@click.option(
+    "-o", "--output", type=_FILE, metavar="FILE", help="Write the summary there, as JSON."
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="What goes to standard output: a screen, the summary, or a row per function.",
+)
+@click.option(
+    "--fail-if",
+    metavar="EXPR",
+    multiple=True,
+    help="Leave with 99 if this holds, such as 'throttle_rate > 0.1%'; may be repeated.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    metavar="N",
+    help="Seed of every random draw; equal seeds give equal results.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the notes under the numbers in full.")
+@debug_option
+def run(
+    *,
+    trace: tuple[str, ...],
+    scenario_file: str | None,
+    sets: tuple[str, ...],
+    outcomes: Path | None,
+    metrics: Path | None,
+    output: Path | None,
+    kind: str,
+    fail_if: tuple[str, ...],
+    seed: int | None,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """\b
+    lambda-replay run sample:azure2019
+    lambda-replay run trace.parquet -s prod.toml --outcomes outcomes.parquet
+    lambda-replay run 'logs/*.csv' --set account.concurrency=500
+    lambda-replay run - --fail-if 'throttle_rate > 0.1%' < trace.csv
+    lambda-replay run trace.parquet --fail-if 'function=checkout: duration_ms.p99 > 2s'
+
+    Replay a trace under a scenario and say what happened.
+
+    TRACE is a file (Parquet, CSV, NDJSON, Arrow IPC), a glob, a folder, a URL, - for standard
+    input, or sample:NAME; several make one trace. Its columns: timestamp, function, duration_ms;
+    init_ms where it has them.
+
+    EXPR of --fail-if is [function=NAME:] MEASURE OP NUMBER[%|ms|s]. MEASURE is any number of the
+    summary by its dotted name (throttled, duration_ms.p99, worst_10s.throttles, ...) or one of
+    throttle_rate, cold_start_rate, loss_rate, attempt_throttle_rate; OP one of < <= > >= == !=.
+
+    \b
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
+    4 cannot read, write or fit, 1 a bug, 130 interrupted, 143 terminated, 141 pipe closed.
+    """  # noqa: D205, D301, D400 - what the help page prints, examples first
+    if "" in trace:
+        message = "TRACE is empty text; was a variable of the shell not set?"
+        raise click.UsageError(message)
+    checks = [parse(expression) for expression in fail_if]
+    with showing_progress(trace, quiet=quiet) as progress:
+        chosen = choose(trace, scenario_file, sets)
+        check_outputs(
+            {
+                "--outcomes": (outcomes, "Parquet"),
+                "--metrics": (metrics, "Parquet"),
+                "--output": (output, "JSON"),
+            },
+            trace,
+            scenario_file,
+        )
+        from lambda_replay.replay import run as replay  # noqa: PLC0415 - imports Polars
+
+        result = replay(
+            list(trace),
+            chosen.scenario,
+            outcomes=outcomes or False,
+            metrics=metrics or False,
+            seed=seed,
+            progress=progress,
+        )
+    if result.trace.rows == 0:
+        warn("the trace has no rows: nothing was replayed")
+    judged, wrong = _judge(result, checks)
+    if output is not None:
+        _write(output, result, judged)
+    if kind == "table":
+        _show(result, trace, chosen, seed, judged, verbose=verbose)
+    else:
+        _print(result, judged, kind)
+    if wrong is not None:
+        raise wrong
+    return CHECK_FAILED if any(check.holds for check in judged) else 0
+
+
+def _judge(
+    result: ReplayResult, checks: Sequence[Check]
+) -> tuple[list[CheckResult], CheckError | None]:
+    """Judge the conditions; the first that cannot be judged is answered too."""
+    summary = result.summary.to_dict()
+    functions = {}
+    if any(check.function is not None for check in checks):
+        functions = {row["function"]: row for row in result.functions.to_dicts()}
+    judged: list[CheckResult] = []
+    wrong: CheckError | None = None
+    for check in checks:
+        try:
+            judged.append(check.evaluate(summary, functions))
+        except CheckError as error:
+            # The replay is done: its result is shown before this is.
+            wrong = wrong or error
+    return judged, wrong
+
+
+def _write(path: Path, result: ReplayResult, checks: Sequence[CheckResult]) -> None:
+    from lambda_replay.cli.documents import summary_json  # noqa: PLC0415 - imports Polars
+    from lambda_replay.output import atomic_path  # noqa: PLC0415
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(summary_json(result, checks), encoding="utf-8")
+
+
+def _show(
+    result: ReplayResult,
+    trace: tuple[str, ...],
+    chosen: Chosen,
+    seed: int | None,
+    checks: Sequence[CheckResult],
+    *,
+    verbose: bool,
+) -> None:
+    from lambda_replay.cli.screen import Asked, Look, compose  # noqa: PLC0415 - imports Polars
+
+    asked = Asked(trace, chosen, seed, verbose)
+    lines = compose(result, asked, checks, Look.of(sys.stdout))
+    write_result("".join(f"{line}\n" for line in lines))
+
+
+def _at_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _print(result: ReplayResult, checks: Sequence[CheckResult], kind: str) -> None:
+    """Print for machines; what people must know of the conditions goes to stderr."""
+    from lambda_replay.cli.documents import functions_csv, summary_json  # noqa: PLC0415
+
+    if kind == "json":
+        write_result(summary_json(result, checks))
+    else:
+        write_result(functions_csv(result.functions, harmless=_at_terminal()))
+    for check in checks:
+        if check.holds:
+            say([f"failed: {check.check.text} holds: {check.shown}"])
+        elif check.value is None:
+            warn(f"{check.check.text} cannot hold: there is no value")

@@ -1,0 +1,156 @@
+"""Puts the first screen together: the answer first, then who lost what, then what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from lambda_replay.cli.screen.answer import MARGIN, answer
+from lambda_replay.cli.screen.figures import clock, count, plural, rate, span
+from lambda_replay.cli.screen.functions import functions_table
+from lambda_replay.cli.screen.notes import notes
+from lambda_replay.cli.screen.proposal import next_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lambda_replay.checks import CheckResult
+    from lambda_replay.cli.scenarios import Chosen
+    from lambda_replay.cli.screen.look import Look
+    from lambda_replay.results import ReplayResult
+
+__all__ = ["Asked", "compose"]
+
+#: Lines of the screen; one more than these is for the shell's prompt.
+LINES = 39
+#: Functions that are shown; more would push the answer out of sight.
+MOST_FUNCTIONS, LEAST_FUNCTIONS = 10, 1
+MOST_CHECKS = 4
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for.
+
+    Attributes
+    ----------
+    traces
+        As given.
+    chosen
+        The scenario and where it is from.
+    seed
+        As given; None where it was not.
+    verbose
+        Whether the notes may take as many lines as they need.
+    """
+
+    traces: tuple[str, ...]
+    chosen: Chosen
+    seed: int | None = None
+    verbose: bool = False
+
+
+def compose(
+    result: ReplayResult, asked: Asked, checks: Sequence[CheckResult], look: Look
+) -> list[str]:
+    """Give the lines of the screen.
+
+    Parameters
+    ----------
+    result
+        What the replay says.
+    asked
+        What was asked for.
+    checks
+        The conditions, judged.
+    look
+        What the stream can show.
+
+    Returns
+    -------
+    list of str
+        At most 40 lines of ``look.width`` cells, unless ``asked.verbose``.
+    """
+    above = [*_head(result, asked, look), ""]
+    if checks:
+        above += [*_checks(checks, look), ""]
+    above += [*answer(result, look), ""]
+    below = [*notes(result, look, verbose=asked.verbose), "", next_command(result, asked, look)]
+    table: list[str] = []
+    if result.summary.records:
+        # The table's head, what it leaves out, its total, and the empty line after it.
+        room = LINES - len(above) - len(below) - 4
+        rows = max(LEAST_FUNCTIONS, min(MOST_FUNCTIONS, room))
+        table = [*functions_table(result, rows, look), ""]
+    return [look.clip(line) for line in [*above, *table, *below]]
+
+
+def _head(result: ReplayResult, asked: Asked, look: Look) -> list[str]:
+    """Say what was replayed, under what, how fast."""
+    trace = result.trace
+    rest = f": {plural(trace.rows, 'request')}"
+    if trace.rows:
+        rest += f" to {plural(result.functions.height, 'function')}"
+    speed = f" ({rate(trace.rows, result.seconds)})" if trace.rows >= 1_000 else ""
+    rest += f", replayed in {span(timedelta(seconds=result.seconds))}{speed}"
+    others = len(trace.names) - 1
+    if others > 0:
+        rest = f" and {count(others)} more{rest}"
+    name = look.name(trace.names[0] if trace.names else "-", max(8, look.width - len(rest)))
+    return [look.paint(name, bold=True) + rest, _under(result, asked, look)]
+
+
+def _under(result: ReplayResult, asked: Asked, look: Look) -> str:
+    trace, chosen = result.trace, asked.chosen
+    parts = []
+    if trace.first is not None and trace.last is not None:
+        several = trace.first.date() != trace.last.date()
+        text = clock(trace.first, day=True, seconds=not several)
+        if trace.last > trace.first:
+            last = clock(trace.last, day=several, seconds=not several)
+            text += f" to {last} UTC, {span(trace.last - trace.first)}"
+        else:
+            text += " UTC"
+        parts.append(text)
+    seed = f"seed {result.summary.seed}"
+    room = look.width - sum(len(part) + 2 for part in [*parts, seed])
+    parts += [_scenario(chosen, look, room), seed]
+    return look.dim("; ".join(parts))
+
+
+def _scenario(chosen: Chosen, look: Look, room: int) -> str:
+    if chosen.file is not None:
+        text, prefix = chosen.file, "scenario "
+    elif chosen.sample is not None:
+        text, prefix = "" if chosen.sets else chosen.sample, "its own scenario "
+    else:
+        text, prefix = "AWS's defaults", ""
+    if chosen.sets:
+        text = f"{text} with {', '.join(chosen.sets)}".lstrip()
+    return prefix + look.name(text, max(8, room - len(prefix)))
+
+
+def _checks(checks: Sequence[CheckResult], look: Look) -> list[str]:
+    """Show the conditions, those that fail the run first."""
+    ordered = sorted(checks, key=lambda check: (not check.holds, check.value is not None))
+    shown = ordered if len(ordered) <= MOST_CHECKS else ordered[: MOST_CHECKS - 1]
+    failing = sum(check.holds for check in checks)
+    verdict = (
+        look.paint(f"{count(failing)} of {count(len(checks))} fail this run", "red", bold=True)
+        if failing
+        else look.paint(f"none of {count(len(checks))} fails this run", "green")
+    )
+    lines = ["checks".ljust(MARGIN) + verdict]
+    for check in shown:
+        word, colour = ("FAIL", "red") if check.holds else ("ok", "green")
+        value = check.shown if check.value is not None else "no value, so it cannot hold"
+        room = look.width - MARGIN - 6 - len(value) - 2
+        text = look.name(check.check.text, room)
+        margin = " " * MARGIN
+        lines.append(f"{margin}{look.paint(word.ljust(6), colour)}{text}  {value}")
+    left = len(ordered) - len(shown)
+    if left:
+        held = sum(check.holds for check in ordered[len(shown) :])
+        lines.append(f"{'':{MARGIN}}{count(left)} more, {count(held)} of them failing")
+    return lines

@@ -1,0 +1,371 @@
+"""From the columns of a trace to those that the core takes.
+
+Owns which types a column may have and how each becomes microseconds or a code. The expressions run
+inside the scan, so a column that the core does not need is never read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from lambda_replay.exceptions import TraceError, cut, escape, show
+from lambda_replay.ingest.faults import reading
+from lambda_replay.schema import (
+    NOT_MODELLED_COLUMNS,
+    REQUIRED_COLUMNS,
+    TRACE_COLUMNS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lambda_replay.ingest.source import TraceSource
+
+__all__ = ["Wire"]
+
+#: Names of columns that only guard the trace; the core never sees them.
+GUARDS: Final = ("source", "account", "region")
+#: No instant and no span.
+_NO_INSTANT: Final = 2**63 - 1
+#: Columns of spans, by their names on the way to the core.
+SPANS: Final = {"duration": "duration_ms", "init": "init_ms"}
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The columns of a trace, ready for the core.
+
+    Attributes
+    ----------
+    frame
+        ``timestamp`` (Int64, µs), ``function`` (UInt32 codes), ``duration`` and ``init`` (Int64 µs
+        or Float64 ms), ``request_id``, ``row_uid``, and the guards, where the trace has them.
+    ignored
+        Columns that are none of the contract's.
+    not_modelled
+        Columns of the contract that this version does not model.
+    source
+        Where it comes from.
+    has_init, has_request_id
+        Whether the trace has the column.
+    guards
+        Columns that :meth:`check` looks at.
+    counts_micros
+        Whether instants are given as integers.
+    notes
+        How a column was read, where there are several ways.
+    """
+
+    frame: pl.LazyFrame
+    source: TraceSource
+    ignored: tuple[str, ...]
+    not_modelled: tuple[str, ...]
+    has_init: bool
+    has_request_id: bool
+    guards: tuple[str, ...]
+    counts_micros: bool
+    notes: tuple[str, ...]
+    _categories: Any
+
+    @classmethod
+    def of(cls, source: TraceSource) -> Wire:
+        """Prepare the columns of a trace, each file by its own types.
+
+        Raises
+        ------
+        TraceError
+            A required column is missing or a column has a type it cannot have.
+        """
+        files = source.names if len(source.names) == len(source.frames) else (source.label,)
+        schemas = []
+        for name, frame in zip(files, source.frames, strict=True):
+            with reading(name):
+                schemas.append(frame.collect_schema())
+            _check_names(schemas[-1].names(), name)
+        several = len(schemas) > 1
+        # Codes and units of several files must be the same.
+        shared = pl.Categories.random() if several else None
+        parts = []
+        for name, frame, schema in zip(files, source.frames, schemas, strict=True):
+            columns = _columns(frame, schema, name, shared)
+            if several:
+                columns = [
+                    _in_millis(column, schema) if column.meta.output_name() in SPANS else column
+                    for column in columns
+                ]
+            parts.append(frame.select(columns))
+        present = [name for schema in schemas for name in schema if schema[name] != pl.Null]
+        known = dict.fromkeys(name for schema in schemas for name in schema)
+        function = schemas[0]["function"]
+        frame = parts[0] if not several else pl.concat(parts, how="diagonal")
+        categories: Any = shared
+        if isinstance(function, pl.Enum | pl.Categorical) and not several:
+            categories = function.categories
+        if categories is None:
+            categories = pl.Categories.random()
+            frame = frame.with_columns(
+                pl.col("function").cast(pl.Categorical(categories)).to_physical()
+            )
+        return cls(
+            frame=frame,
+            source=source,
+            ignored=tuple(name for name in known if name not in TRACE_COLUMNS),
+            not_modelled=tuple(name for name in known if name in NOT_MODELLED_COLUMNS),
+            has_init="init_ms" in present,
+            has_request_id="request_id" in present,
+            guards=tuple(name for name in GUARDS if name in present),
+            counts_micros=any(schema["timestamp"].is_integer() for schema in schemas),
+            notes=_notes(schemas),
+            _categories=categories,
+        )
+
+    @property
+    def label(self) -> str:
+        """One name of the trace for messages."""
+        return self.source.label
+
+    def names(self, codes: Sequence[int]) -> list[str]:
+        """Names of functions by their codes."""
+        names = self._categories
+        series = names if isinstance(names, pl.Series) else names.to_series()
+        return series.gather(list(codes)).to_list()
+
+    def find_unreadable(self) -> TraceError | None:
+        """Find the first instant given as text that cannot be read as the first one is."""
+        row = 0
+        text = pl.col("timestamp")
+        for frame in self.source.frames:
+            if isinstance(frame.collect_schema()["timestamp"], pl.String):
+                odd = text.is_not_null() & _parsed(text, strict=False).is_null()
+                found = (
+                    frame.select("timestamp")
+                    .with_row_index("row")
+                    .filter(odd)
+                    .head(1)
+                    .collect(engine="streaming")
+                )
+                if found.height:
+                    place, value = found.row(0)
+                    row += place
+                    message = f"timestamp is {show(value)}, not written as the ones before it"
+                    return TraceError(
+                        message,
+                        source=self.source.file_of(row),
+                        row=row,
+                        column="timestamp",
+                        value=value,
+                        code="LR-T-VALUE",
+                        hint="write all as ISO 8601, all with an offset or all without",
+                    )
+            row += frame.select(pl.len()).collect(engine="streaming").item()
+        return None
+
+    def check(self, batch: pl.DataFrame, first: int) -> pl.DataFrame:
+        """Check the guards of a batch and take them out.
+
+        Parameters
+        ----------
+        batch
+            A batch of :attr:`frame`, perhaps with a column ``row``.
+        first
+            Position of its first row where it has no such column.
+
+        Raises
+        ------
+        TraceError
+            A row belongs to a source or an account that this version cannot replay.
+        """
+        if not self.guards:
+            return batch
+        if "source" in self.guards:
+            odd = batch["source"].fill_null("sync") != "sync"
+            if odd.any():
+                place = odd.arg_max() or 0
+                value = batch["source"][place]
+                message = f"source is {show(value)}; only synchronous requests are replayed"
+                row = int(batch["row"][place]) if "row" in batch.columns else first + place
+                raise TraceError(
+                    message,
+                    source=self.source.file_of(row),
+                    row=row,
+                    column="source",
+                    value=value,
+                    code="LR-T-SOURCE",
+                    hint="take those rows out, or set their source to sync to treat them as such",
+                )
+        return batch.drop(self.guards)
+
+    def check_accounts(self) -> None:
+        """Check that all rows belong to one account and Region.
+
+        Raises
+        ------
+        TraceError
+            There are several; each would have limits of its own.
+        """
+        names = [name for name in ("account", "region") if name in self.guards]
+        if not names:
+            return
+        with reading(self.label):
+            pairs = self.frame.select(pl.struct(names).unique()).collect(engine="streaming")
+        if pairs.height > 1:
+            shown = pairs.to_series().head(3).to_list()
+            message = (
+                f"the trace holds {pairs.height} accounts and Regions ({show(shown)}), each with"
+                " limits of its own; this version replays one"
+            )
+            raise TraceError(
+                message,
+                source=self.label,
+                column=names[0],
+                code="LR-T-ACCOUNTS",
+                hint="filter the trace to one of them and replay each by itself",
+            )
+
+
+#: What other tools call the required columns.
+_USUAL: Final = {
+    "timestamp": ("ts", "time", "@timestamp", "datetime", "date", "start", "start_time"),
+    "function": ("func", "fn", "name", "app", "lambda"),
+    "duration_ms": ("duration", "latency", "latency_ms", "elapsed", "elapsed_ms", "ms"),
+}
+
+
+def _check_names(names: list[str], label: str) -> None:
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
+    if not missing:
+        return
+    folded = {name.strip().lower(): name for name in names}
+    hints = []
+    for name in missing:
+        usual = next((folded[other] for other in _USUAL[name] if other in folded), None)
+        near = folded.get(name) or next(iter(difflib.get_close_matches(name, names, n=1)), usual)
+        if near is not None:
+            hints.append(f"rename {near!r} to {name!r}")
+    if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
+        hints = ["fields of a CSV file must be separated by commas"]
+    shown = [escape(cut(name)) for name in names[:20]]
+    message = (
+        f"{escape(label)} has no column {' and no column '.join(missing)};"
+        f" it has {', '.join(shown) or 'none'}{', …' if len(names) > 20 else ''}"
+    )
+    raise TraceError(
+        message,
+        source=label,
+        column=missing[0],
+        code="LR-T-COLUMN",
+        hint="; ".join(hints) or "every trace needs timestamp, function and duration_ms",
+    )
+
+
+def _refuse(column: str, dtype: pl.DataType, label: str, right: str) -> TraceError:
+    message = f"{column} of {label} is of type {dtype}; it must be {right}"
+    return TraceError(message, source=label, column=column, value=str(dtype), code="LR-T-TYPE")
+
+
+def _columns(frame: pl.LazyFrame, schema: pl.Schema, label: str, shared: Any) -> list[pl.Expr]:
+    """Express the columns that the core takes, those that the file has."""
+    columns = [
+        _instant(frame, schema["timestamp"], label).alias("timestamp"),
+        _code(schema["function"], label, shared).alias("function"),
+        _span("duration_ms", schema["duration_ms"], label).alias("duration"),
+    ]
+    present = {name for name in schema if schema[name] != pl.Null}
+    if "init_ms" in present:
+        columns.append(_span("init_ms", schema["init_ms"], label).alias("init"))
+    for name in ("request_id", *GUARDS):
+        if name in present:
+            if schema[name].is_nested() or schema[name] == pl.Binary:
+                raise _refuse(name, schema[name], label, "text")
+            columns.append(pl.col(name).cast(pl.String))
+    if "row_uid" in present:
+        if not schema["row_uid"].is_integer():
+            raise _refuse("row_uid", schema["row_uid"], label, "an integer, 0 or more")
+        columns.append(pl.col("row_uid").cast(pl.UInt64))
+    return columns
+
+
+def _in_millis(column: pl.Expr, schema: pl.Schema) -> pl.Expr:
+    """Bring a span to Float64 ms, which every file can have."""
+    name = column.meta.output_name()
+    if isinstance(schema[SPANS[name]], pl.Duration):
+        return (column / 1_000).alias(name)
+    return column
+
+
+def _notes(schemas: Sequence[pl.Schema]) -> tuple[str, ...]:
+    types = [schema["timestamp"] for schema in schemas]
+    if any(isinstance(dtype, pl.Datetime) and dtype.time_zone is None for dtype in types):
+        return ("timestamps without a time zone are taken as UTC",)
+    return ()
+
+
+def _instant(frame: pl.LazyFrame, dtype: pl.DataType, label: str) -> pl.Expr:
+    """Express instants in whole µs since the epoch, floored (Z3); naive ones are UTC."""
+    column = pl.col("timestamp")
+    if isinstance(dtype, pl.Datetime):
+        physical = column.to_physical()
+        if dtype.time_unit == "ms":
+            return _thousandfold(physical)
+        return physical if dtype.time_unit == "us" else physical // 1_000
+    if isinstance(dtype, pl.Date):
+        return column.cast(pl.Datetime("us")).to_physical()
+    if dtype.is_integer() or isinstance(dtype, pl.Null):
+        # What does not fit is no instant either: the core refuses it.
+        fits = column.cast(pl.Int64, strict=False)
+        return pl.when(column.is_not_null()).then(fits.fill_null(_NO_INSTANT))
+    if isinstance(dtype, pl.String):
+        with reading(label):
+            first = frame.select(column.drop_nulls().first()).collect(engine="streaming").item()
+        # 01/02/2026 is a day in January or in February, depending on who wrote it.
+        if first is not None and re.match(r"\s*[+-]?\d{4}-\d{2}-\d{2}", first) is None:
+            message = (
+                f"timestamp is {show(first)} where ISO 8601 is expected (2026-03-01T12:00:00Z)"
+            )
+            raise TraceError(
+                message, source=label, row=0, column="timestamp", value=first, code="LR-T-VALUE"
+            )
+        return _parsed(column, strict=True).to_physical()
+    right = "a Datetime, an ISO 8601 text or an integer of µs since the epoch"
+    raise _refuse("timestamp", dtype, label, right)
+
+
+def _thousandfold(millis: pl.Expr) -> pl.Expr:
+    """Multiply by 1,000; what would overflow becomes a value that the core refuses."""
+    fits = millis.abs() <= _NO_INSTANT // 1_000
+    return pl.when(fits | millis.is_null()).then(millis * 1_000).otherwise(_NO_INSTANT)
+
+
+def _parsed(column: pl.Expr, *, strict: bool) -> pl.Expr:
+    return column.str.to_datetime(time_unit="us", time_zone="UTC", strict=strict)
+
+
+def _span(name: str, dtype: pl.DataType, label: str) -> pl.Expr:
+    """Express a span as Int64 µs or as Float64 ms, whichever needs no conversion here."""
+    column = pl.col(name)
+    if isinstance(dtype, pl.Duration):
+        physical = column.to_physical()
+        # Halves up (Z3).
+        if dtype.time_unit == "ms":
+            return _thousandfold(physical)
+        return physical if dtype.time_unit == "us" else (physical + 500) // 1_000
+    if dtype.is_numeric() or isinstance(dtype, pl.Null):
+        return column.cast(pl.Float64)
+    raise _refuse(name, dtype, label, "a number of milliseconds or a Duration")
+
+
+def _code(dtype: pl.DataType, label: str, shared: Any) -> pl.Expr:
+    """Express names as codes where the file has them or ``shared`` gives them."""
+    column = pl.col("function")
+    if not isinstance(dtype, pl.Enum | pl.Categorical | pl.String | pl.Null):
+        raise _refuse("function", dtype, label, "text or Categorical")
+    if shared is not None:
+        return column.cast(pl.String).cast(pl.Categorical(shared)).to_physical()
+    if isinstance(dtype, pl.Enum | pl.Categorical):
+        return column.to_physical().cast(pl.UInt32)
+    return column.cast(pl.String)

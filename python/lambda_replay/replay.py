@@ -1,0 +1,389 @@
+"""Replay a trace: the verb behind ``lambda-replay run`` and behind ``lambda_replay.replay``."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from lambda_replay import _core, samples
+from lambda_replay.engine import Engine, Progress, Unsorted, attempt_columns
+from lambda_replay.exceptions import show
+from lambda_replay.ingest import Wire, open_trace
+from lambda_replay.ingest.faults import reading
+from lambda_replay.output import atomic_path, writing
+from lambda_replay.results import (
+    ReplayResult,
+    TraceReport,
+    functions_table,
+    instant,
+    summarise,
+)
+from lambda_replay.scenario import Scenario
+from lambda_replay.schema import OUTCOME_SCHEMA
+from lambda_replay.worker import Cancelled, call, check_not_forked
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+    from lambda_replay.ingest import TraceLike, TraceSource
+
+#: Lambda's preview, 2014-11-13, in µs since the epoch: no trace of it is older.
+_PLAUSIBLE_FROM: Final = 1_415_836_800_000_000
+#: Longest time-out of a function (F3.1).
+LAMBDA_LONGEST_S: Final = 900
+
+__all__ = ["Progress", "replay", "run", "sample_scenario", "scan_outcomes"]
+
+if _core.DEBUG_BUILD:
+    warnings.warn(
+        "lambda_replay._core is a debug build: right, and some thirty times slower than a release"
+        " build (maturin develop --release)",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def replay(
+    trace: TraceLike,
+    scenario: Scenario | None = None,
+    *,
+    outcomes: bool = False,
+    attempts: bool = False,
+    seed: int | None = None,
+) -> ReplayResult:
+    """Replay a trace under a scenario.
+
+    Parameters
+    ----------
+    trace
+        A path, a glob, a folder, a list of paths, ``"sample:NAME"``, a URL that Polars can scan, a
+        Polars frame, or any object with ``__arrow_c_stream__``. Columns ``timestamp`` (Datetime or
+        integer µs), ``function`` and ``duration_ms``; ``init_ms``, ``request_id`` and ``row_uid``
+        where there are. Rows need not be sorted.
+    scenario
+        Settings of the account and its functions; AWS's defaults of today where there is none, or
+        the sample's own where the trace is a sample.
+    outcomes
+        Whether to keep a row per row of the trace.
+    attempts
+        Whether to keep a row per row of the trace and attempt.
+    seed
+        Seeds every draw, instead of the scenario's ``replay.seed``. Equal seeds give equal results.
+
+    Returns
+    -------
+    ReplayResult
+        Summary, functions, metrics per minute and, if wanted, outcomes in the trace's order.
+
+    Raises
+    ------
+    TraceError
+        The trace cannot be read, or a row of it cannot be replayed (``row`` says which).
+    ScenarioError
+        The scenario or the seed is not valid.
+    ResourceError
+        Memory or disk do not suffice.
+
+    Notes
+    -----
+    Rules F1.1–F1.3, F3.1–F3.4, F3.7 and Z1–Z7; ``docs/semantics.md`` gives their sources.
+    """
+    return run(trace, scenario, outcomes=outcomes, attempts=attempts, metrics=True, seed=seed)
+
+
+def run(
+    trace: TraceLike,
+    scenario: Scenario | None = None,
+    *,
+    outcomes: bool | Path = False,
+    attempts: bool = False,
+    metrics: bool | Path = False,
+    seed: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> ReplayResult:
+    """Replay a trace; results may go to files while it runs.
+
+    Parameters
+    ----------
+    trace, scenario, seed
+        As for :func:`replay`.
+    outcomes, metrics
+        Whether to keep them, or the Parquet file to write them to. A file appears whole at the end
+        or not at all.
+    progress
+        Told how far it is, about ten times a second, on another thread.
+
+    Returns
+    -------
+    ReplayResult
+        As for :func:`replay`; ``outcomes`` and ``metrics`` are None where they went to a file.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
+    for name, wanted in (("outcomes", outcomes), ("metrics", metrics)):
+        if not isinstance(wanted, bool | Path):
+            message = f"{name} is True, False or a pathlib.Path, not {show(wanted)}"
+            raise TypeError(message)
+    job = _Job(trace, _scenario(trace, scenario, seed), outcomes, attempts, metrics, progress)
+    return call(job.work)
+
+
+def _scenario(trace: TraceLike, scenario: Scenario | None, seed: int | None) -> Scenario:
+    """Choose the scenario: the given one, the sample's own, or AWS's defaults; and its seed."""
+    if scenario is None:
+        scenario = sample_scenario(trace) or Scenario()
+    if not isinstance(scenario, Scenario):
+        message = f"scenario is a Scenario, not {show(scenario)}; Scenario.load(path) reads a file"
+        raise TypeError(message)
+    return scenario if seed is None else scenario.with_("replay.seed", seed)
+
+
+def sample_scenario(trace: TraceLike) -> Scenario | None:
+    """Give the scenario that goes with a sample, where the trace is one and has one."""
+    if isinstance(trace, list | tuple) and len(trace) == 1:
+        trace = trace[0]
+    if not isinstance(trace, str) or not trace.startswith("sample:"):
+        return None
+    path = samples.scenario_path(trace.removeprefix("sample:"))
+    return None if path is None else Scenario.load(path)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One call of :func:`run`."""
+
+    trace: TraceLike
+    scenario: Scenario
+    outcomes: bool | Path
+    attempts: bool
+    metrics: bool | Path
+    progress: Callable[[Progress], None] | None
+
+    def work(self, cancel: threading.Event) -> ReplayResult:
+        started = time.monotonic()
+        source = open_trace(self.trace)
+        try:
+            wire = Wire.of(source)
+            wire.check_accounts()
+            total = _total_rows(source) if self.progress is not None else None
+            try:
+                return self._attempt(source, wire, started, cancel, total, in_order=True)
+            except Unsorted:
+                return self._attempt(source, wire, started, cancel, total, in_order=False)
+        finally:
+            source.close()
+
+    def _attempt(
+        self,
+        source: TraceSource,
+        wire: Wire,
+        started: float,
+        cancel: threading.Event,
+        total: int | None,
+        *,
+        in_order: bool,
+    ) -> ReplayResult:
+        engine = Engine(
+            wire,
+            self.scenario.resolve(),
+            outcomes=self.outcomes is not False or self.attempts,
+            function_minutes=self.metrics is not False,
+            in_order=in_order,
+            total=total,
+            cancel=cancel,
+            progress=self.progress,
+        )
+        with contextlib.ExitStack() as files:
+            kept = self._drain(engine, files, cancel)
+            minutes = engine.minutes()
+            if isinstance(self.metrics, Path):
+                path = files.enter_context(atomic_path(self.metrics))
+                with writing(self.metrics):
+                    minutes.write_parquet(path)
+        region = minutes.filter(pl.col("function").is_null()).drop("function")
+        trace = _report(source, wire, engine, was_sorted=in_order)
+        return ReplayResult(
+            summary=summarise(engine, self.scenario, trace, engine.scenario.seed),
+            functions=functions_table(engine),
+            metrics=minutes if self.metrics is True else None,
+            region=region,
+            outcomes=kept if self.outcomes is True else None,
+            attempts=attempt_columns(kept) if self.attempts and kept is not None else None,
+            trace=trace,
+            scenario=self.scenario,
+            seconds=time.monotonic() - started,
+        )
+
+    def _drain(
+        self, engine: Engine, files: contextlib.ExitStack, cancel: threading.Event
+    ) -> pl.DataFrame | None:
+        """Run the engine to its end; outcomes go where they are wanted."""
+        if self.outcomes is False and not self.attempts:
+            for _ in engine.run():
+                pass
+            return None
+        path = None
+        if isinstance(self.outcomes, Path):
+            path = files.enter_context(atomic_path(self.outcomes))
+            if not self.attempts:
+                _sink(engine, path, cancel)
+                return None
+        frames = list(engine.run())
+        kept = pl.concat(frames) if frames else pl.DataFrame(schema=_outcome_schema(engine.wire))
+        if path is not None:
+            with writing(path):
+                kept.write_parquet(path)
+        return kept if engine.in_order else kept.sort("row")
+
+
+def _outcome_schema(wire: Wire) -> pl.Schema:
+    extra = {"request_id": pl.String()} if wire.has_request_id else {}
+    return pl.Schema({**OUTCOME_SCHEMA, **extra})
+
+
+def _sink(engine: Engine, path: Path, cancel: threading.Event) -> None:
+    """Write outcomes as they are decided, encoding on Polars's threads."""
+    failures: list[BaseException] = []
+
+    def batches(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        del with_columns, predicate, n_rows, batch_size  # everything goes into the file
+        try:
+            yield from engine.run()
+        except BaseException as error:
+            # Polars would wrap it into an error of its own.
+            failures.append(error)
+            raise
+
+    frame = register_io_source(batches, schema=_outcome_schema(engine.wire))
+    try:
+        with writing(path):
+            frame.sink_parquet(path, compression="zstd", row_group_size=131_072)
+    except BaseException:
+        if failures:
+            raise failures[0] from None
+        raise
+    if cancel.is_set():
+        raise Cancelled
+
+
+def scan_outcomes(
+    trace: TraceLike, scenario: Scenario | None = None, *, seed: int | None = None
+) -> pl.LazyFrame:
+    """Give the outcomes as a lazy frame that replays as it is read.
+
+    Memory does not grow with the trace: filter, aggregate or sink it. Each collection replays anew.
+
+    Parameters
+    ----------
+    trace, scenario, seed
+        As for :func:`replay`.
+
+    Returns
+    -------
+    LazyFrame
+        Columns of :data:`~lambda_replay.schema.OUTCOME_SCHEMA`, and ``request_id`` where the trace
+        has it. Rows come in order of time; ``row`` is the position in the trace as given.
+
+    Raises
+    ------
+    TraceError
+        At once where the trace cannot be read; a row that cannot be replayed shows when the frame
+        is collected, wrapped by Polars.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import lambda_replay as lr
+    >>> outcomes = lr.scan_outcomes("sample:azure2019")
+    >>> outcomes.filter(pl.col("outcome") == "throttled").select(pl.len()).collect().item() > 0
+    True
+    """
+    check_not_forked()
+    resolved = _scenario(trace, scenario, seed).resolve()
+    source = open_trace(trace)
+    wire = Wire.of(source)
+    wire.check_accounts()
+    schema = _outcome_schema(wire)
+
+    def batches(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        del batch_size
+        check_not_forked()
+        left = n_rows
+        with reading(wire.label):
+            disorder = pl.col("timestamp").diff() < 0
+            frame = wire.frame.select(disorder.any()).collect(engine="streaming")
+        engine = Engine(wire, resolved, outcomes=True, in_order=not frame.item())
+        for batch in engine.run():
+            chosen = batch
+            if left is not None:
+                chosen = chosen.head(left)
+                left -= chosen.height
+            if predicate is not None:
+                chosen = chosen.filter(predicate)
+            if with_columns is not None:
+                chosen = chosen.select(with_columns)
+            yield chosen
+            if left == 0:
+                return
+
+    return register_io_source(batches, schema=schema)
+
+
+def _total_rows(source: TraceSource) -> int | None:
+    """Count rows where that costs nothing: footers of Parquet files."""
+    if not source.files or any(not file.endswith((".parquet", ".pq")) for file in source.files):
+        return None
+    with reading(source.label):
+        return sum(int(frame.select(pl.len()).collect().item()) for frame in source.frames)
+
+
+def _report(source: TraceSource, wire: Wire, engine: Engine, *, was_sorted: bool) -> TraceReport:
+    extent = engine.core.extent()
+    notes = list(wire.notes)
+    first, longest = extent["first"], engine.longest_run_s()
+    if wire.counts_micros and first is not None and first < _PLAUSIBLE_FROM:
+        notes.append(
+            f"timestamp is taken as µs since 1970, so the trace begins {instant(first)}: right for"
+            " relative times, wrong for s or ms"
+        )
+    if longest > LAMBDA_LONGEST_S:
+        notes.append(
+            f"the longest run takes {longest:,.0f} s, more than Lambda's {LAMBDA_LONGEST_S} s:"
+            " replayed as it is"
+        )
+    if not was_sorted:
+        notes.append("the rows were not in order of time: sorted, ties in the order given")
+    return TraceReport(
+        names=source.names,
+        rows=extent["rows"] or 0,
+        first=instant(extent["first"]),
+        last=instant(extent["last"]),
+        was_sorted=was_sorted,
+        ignored=wire.ignored,
+        not_modelled=wire.not_modelled,
+        measured=source.measured,
+        assumed=source.assumed,
+        has_init=wire.has_init,
+        notes=tuple(notes),
+    )

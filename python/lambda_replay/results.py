@@ -1,0 +1,372 @@
+"""What a replay says: the summary, the functions table, and where the numbers come from."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from lambda_replay import _core
+from lambda_replay.schema import INSTANT
+
+if TYPE_CHECKING:
+    from lambda_replay.engine import Engine
+    from lambda_replay.scenario import Scenario
+
+__all__ = [
+    "Concurrency",
+    "Distribution",
+    "ReplayResult",
+    "Summary",
+    "TraceReport",
+    "WorstWindow",
+    "functions_table",
+    "summarise",
+]
+
+#: Version of the keys of the summary.
+SCHEMA_VERSION: Final = 1
+
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - instants of results are naive UTC
+_LIMITS: Final = tuple(name for name, _ in _core.LIMITS)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Milliseconds over runs, requests or events; all null where there are none.
+
+    A percentile is the smallest value with that cumulative share, to within 0.8 % (Z46); mean and
+    maximum are exact.
+    """
+
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """Requests in flight over time, between the first arrival and the last release; exact."""
+
+    mean: float
+    p50: int
+    p99: int
+    p999: int
+    max: int
+
+
+@dataclass(frozen=True)
+class WorstWindow:
+    """The ten seconds with the most throttles; it starts on a whole second, UTC."""
+
+    from_: datetime
+    throttles: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the window with the keys of the contract, ``from`` and ``throttles``."""
+        return {"from": self.from_, "throttles": self.throttles}
+
+
+@dataclass(frozen=True)
+class TraceReport:
+    """What was replayed and what its columns are worth.
+
+    Attributes
+    ----------
+    names
+        The files, as the user called them.
+    rows
+        Rows replayed.
+    first, last
+        First and last arrival, naive UTC.
+    was_sorted
+        Whether the rows were in order as given.
+    ignored
+        Columns that are none of the contract's.
+    not_modelled
+        Columns of the contract that this version does not model.
+    measured, assumed
+        What the trace's own notes say of its numbers.
+    has_init
+        Whether the trace says what a cold start costs.
+    notes
+        What else a reader of the numbers must know.
+    """
+
+    names: tuple[str, ...]
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    was_sorted: bool
+    ignored: tuple[str, ...]
+    not_modelled: tuple[str, ...]
+    measured: tuple[str, ...]
+    assumed: tuple[str, ...]
+    has_init: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Totals of a replay; the fields are those of the contract.
+
+    ``success`` … ``pending`` are rows by outcome and add up to ``records``; ``throttles`` counts
+    429s. ``billed_s`` is the billed time of all runs, ``init_s`` the init that requests waited for,
+    ``at_limit_s`` the time during which the account's concurrency was used up.
+    ``cost_usd`` is null: this version computes no cost.
+    """
+
+    records: int
+    invocations: int
+    success: int
+    error: int
+    throttled: int
+    dropped: int
+    expired: int
+    discarded: int
+    filtered: int
+    pending: int
+    throttles: int
+    cold_starts: int
+    warm_starts: int
+    provisioned_invocations: int
+    spillover_invocations: int
+    max_concurrency: int
+    mean_concurrency: float
+    environments_created: int
+    throttles_by_limit: dict[str, int]
+    never_ran: int
+    bad_rows: int
+    concurrency: Concurrency
+    worst_10s: WorstWindow | None
+    conflicts: int
+    lock_wait_s: float
+    wait_ms: Distribution
+    duration_ms: Distribution
+    async_age_ms: Distribution
+    iterator_age_ms: Distribution
+    cost_usd: dict[str, float] | None
+    billed_s: float
+    init_s: float
+    at_limit_s: float
+    throttle_rate: float | None
+    cold_start_rate: float | None
+    loss_rate: float | None
+    attempt_throttle_rate: float | None
+    schema_version: int
+    version: str
+    seed: int
+    scenario: dict[str, Any]
+    trace: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the summary as nested plain values; instants are datetimes."""
+        values = dataclasses.asdict(self)
+        values["worst_10s"] = None if self.worst_10s is None else self.worst_10s.to_dict()
+        return values
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What became of a trace.
+
+    Attributes
+    ----------
+    summary
+        Totals.
+    functions
+        A row per function.
+    metrics
+        A row per function and minute (:data:`~lambda_replay.schema.MINUTE_SCHEMA`); None where they
+        were not wanted or went to a file.
+    region
+        Those rows of the metrics that are about the whole Region; always there.
+    outcomes
+        A row per row of the trace, in the trace's order
+        (:data:`~lambda_replay.schema.OUTCOME_SCHEMA`); None where they were not wanted or went to a
+        file.
+    attempts
+        A row per row of the trace and attempt, in order of time
+        (:data:`~lambda_replay.schema.ATTEMPT_SCHEMA`); None where they were not wanted.
+    trace
+        What was replayed.
+    scenario
+        Under what.
+    seconds
+        Wall time, reading included.
+    """
+
+    summary: Summary
+    functions: pl.DataFrame
+    metrics: pl.DataFrame | None
+    region: pl.DataFrame
+    outcomes: pl.DataFrame | None
+    attempts: pl.DataFrame | None
+    trace: TraceReport
+    scenario: Scenario
+    seconds: float
+
+    def __repr__(self) -> str:
+        s = self.summary
+        return (
+            f"ReplayResult({s.records:,} records: {s.success:,} success, {s.throttled:,} throttled,"
+            f" {s.cold_starts:,} cold starts, peak concurrency {s.max_concurrency:,})"
+        )
+
+
+def instant(micros: int | None) -> datetime | None:
+    """Give an instant of the core as a naive UTC datetime."""
+    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+
+
+def _distribution(row: dict[str, Any]) -> Distribution:
+    return Distribution(
+        **{
+            field.name: row[f"duration_{field.name}_ms"]
+            for field in dataclasses.fields(Distribution)
+        }
+    )
+
+
+def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int) -> Summary:
+    """Put the totals of a finished replay together."""
+    row = pl.DataFrame(engine.core.totals()).row(0, named=True)
+    invocations, throttles = row["invocations"], row["throttles"]
+    records = invocations + throttles
+    worst = instant(row["worst_10s_from"])
+    # A synchronous request that runs starts when it arrives.
+    waits = Distribution(*([0.0] * 6)) if invocations else Distribution()
+    concurrency = Concurrency(
+        mean=row["concurrency_mean"],
+        p50=row["concurrency_p50"],
+        p99=row["concurrency_p99"],
+        p999=row["concurrency_p999"],
+        max=row["max_concurrency"],
+    )
+    limit = engine.scenario.account.concurrency
+    by_limit = {name: row[f"throttles_{name}"] for name in _LIMITS}
+    return Summary(
+        records=records,
+        invocations=invocations,
+        success=invocations,
+        error=0,
+        throttled=throttles,
+        dropped=0,
+        expired=0,
+        discarded=0,
+        filtered=0,
+        pending=0,
+        throttles=throttles,
+        cold_starts=row["cold_starts"],
+        warm_starts=invocations - row["cold_starts"],
+        provisioned_invocations=0,
+        spillover_invocations=0,
+        max_concurrency=concurrency.max,
+        mean_concurrency=concurrency.mean,
+        environments_created=row["environments_created"],
+        throttles_by_limit={name: count for name, count in by_limit.items() if count},
+        never_ran=throttles,
+        bad_rows=0,
+        concurrency=concurrency,
+        worst_10s=None if worst is None else WorstWindow(worst, row["worst_10s_throttles"]),
+        conflicts=0,
+        lock_wait_s=0.0,
+        wait_ms=waits,
+        duration_ms=_distribution(row),
+        async_age_ms=Distribution(),
+        iterator_age_ms=Distribution(),
+        cost_usd=None,
+        billed_s=row["billed_ms"] / 1_000,
+        init_s=row["init_s"],
+        at_limit_s=row["time_at_peak_us"] / 1_000_000 if row["time_at_peak"] >= limit else 0.0,
+        throttle_rate=throttles / records if records else None,
+        cold_start_rate=row["cold_starts"] / invocations if invocations else None,
+        loss_rate=throttles / records if records else None,
+        attempt_throttle_rate=throttles / records if records else None,
+        schema_version=SCHEMA_VERSION,
+        version=_core.__version__,
+        seed=seed,
+        scenario=scenario.to_dict(),
+        trace={
+            "paths": list(trace.names),
+            "rows": trace.rows,
+            "first": trace.first,
+            "last": trace.last,
+        },
+    )
+
+
+def functions_table(engine: Engine) -> pl.DataFrame:
+    """Put the totals of each function together, the most records first."""
+    raw = pl.DataFrame(engine.core.function_totals())
+    names = pl.Series("function", engine.names, dtype=pl.String)
+    zero = pl.lit(0, pl.UInt64)
+    runs, throttles = pl.col("invocations"), pl.col("throttles")
+    ran = pl.when(runs > 0)
+    duration = pl.struct(
+        pl.col(f"duration_{field.name}_ms").alias(field.name)
+        for field in dataclasses.fields(Distribution)
+    )
+    no_wait = pl.struct(
+        *(ran.then(0.0).alias(name) for name in ("mean", "p50", "p90", "p99", "p999", "max"))
+    )
+    worst = pl.struct(
+        pl.col("worst_10s_from").cast(INSTANT).alias("from"),
+        pl.col("worst_10s_throttles").alias("throttles"),
+    )
+    nothing = pl.struct(
+        *(pl.lit(None, pl.Float64).alias(field.name) for field in dataclasses.fields(Distribution))
+    )
+    is_function = pl.Series(engine.is_function, dtype=pl.Boolean)
+    return (
+        raw.with_columns(names)
+        .select(
+            "function",
+            (runs + throttles).alias("records"),
+            runs,
+            runs.alias("success"),
+            zero.alias("error"),
+            throttles.alias("throttled"),
+            *(zero.alias(name) for name in ("dropped", "expired", "discarded", "filtered")),
+            zero.alias("pending"),
+            throttles,
+            "cold_starts",
+            (runs - pl.col("cold_starts")).alias("warm_starts"),
+            zero.alias("provisioned_invocations"),
+            zero.alias("spillover_invocations"),
+            "max_concurrency",
+            pl.col("concurrency_mean").alias("mean_concurrency"),
+            "environments_created",
+            pl.struct(pl.col(f"throttles_{name}").alias(name) for name in _LIMITS).alias(
+                "throttles_by_limit"
+            ),
+            throttles.alias("never_ran"),
+            pl.struct(
+                pl.col("concurrency_mean").alias("mean"),
+                pl.col("concurrency_p50").alias("p50"),
+                pl.col("concurrency_p99").alias("p99"),
+                pl.col("concurrency_p999").alias("p999"),
+                pl.col("max_concurrency").alias("max"),
+            ).alias("concurrency"),
+            pl.when(throttles > 0).then(worst).alias("worst_10s"),
+            zero.alias("conflicts"),
+            pl.lit(0.0).alias("lock_wait_s"),
+            no_wait.alias("wait_ms"),
+            duration.alias("duration_ms"),
+            nothing.alias("async_age_ms"),
+            nothing.alias("iterator_age_ms"),
+            pl.lit(None, pl.Float64).alias("cost_usd"),
+            zero.alias("bad_rows"),
+            "billed_ms",
+            "init_s",
+        )
+        # What has a qualifier is counted with its function (Z9).
+        .filter(is_function)
+        .sort(["records", "function"], descending=[True, False])
+    )
