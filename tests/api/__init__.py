@@ -1,0 +1,1 @@
+"""The Python API as a user's script sees it."""

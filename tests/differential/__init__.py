@@ -1,0 +1,1 @@
+"""The reference against the product, on scenarios and traces drawn together."""

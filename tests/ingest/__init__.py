@@ -1,0 +1,1 @@
+"""From files and frames to columns: what is read, and what is refused with which words."""

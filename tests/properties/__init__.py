@@ -1,0 +1,1 @@
+"""What must hold for every replay, recomputed from what the public API gives."""

@@ -1,0 +1,91 @@
+"""A second implementation of lambda-replay: slow, obvious, and written from the documents alone.
+
+It is the oracle of the differential tests, so it shares no code with the product. ``replay`` is
+its only verb. Modelled so far: synchronous invocations under the account's concurrency limit,
+execution environments with reuse, idle expiry and maximum lifetime, billed time, metrics and
+totals. Whatever else a scenario or a trace asks for is refused with ``ValueError``.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reference.coincidences import mark_coincidences
+from reference.marks import RULES, Marks, missing
+from reference.measures import functions, metrics, outcome_row, totals
+from reference.model import Environment, Model
+from reference.settings import resolve
+from reference.trace import read
+
+__all__ = ["RULES", "Environment", "Result", "missing", "replay"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a replay gives.
+
+    Attributes
+    ----------
+    outcomes
+        A row per row of the trace, in the trace's order.
+    metrics
+        A row per function and minute; ``function`` is null for the whole region.
+    functions
+        A row per function.
+    summary
+        The numbers of the whole region.
+    environments
+        Every environment there was, in the order of creation.
+    marks
+        How often each rule was applied.
+    """
+
+    outcomes: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    functions: list[dict[str, Any]]
+    summary: dict[str, Any]
+    environments: list[Environment]
+    marks: Counter[str]
+
+
+def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Result:
+    """Replay a trace against a scenario.
+
+    Parameters
+    ----------
+    scenario
+        The structure of the TOML file: ``{"account": {...}, "functions": {...}, ...}``.
+    rows
+        The trace as given, need not be sorted. ``timestamp`` is an integer (or a fraction) of
+        microseconds or a ``datetime``, ``duration_ms`` a number of milliseconds or a
+        ``timedelta``. Fractions stand for columns finer than a microsecond.
+
+    Returns
+    -------
+    Result
+        Instants are integer microseconds since the epoch.
+
+    Raises
+    ------
+    ValueError
+        The scenario or the trace has something that is not modelled.
+    """
+    marks = Marks()
+    settings = resolve(scenario, marks)
+    model = Model(settings, read(rows, marks), marks)
+    model.run()
+    mark_coincidences(model.log, model.attempts, settings, marks)
+    outcomes = []
+    for batch, attempt in enumerate(model.attempts):
+        given = rows[attempt.row.position]
+        request_id = {"request_id": given["request_id"]} if "request_id" in given else {}
+        outcomes.append(outcome_row(attempt, batch, request_id))
+    return Result(
+        outcomes=sorted(outcomes, key=lambda outcome: outcome["row"]),
+        metrics=metrics(model.attempts, model.snapshots, marks),
+        functions=functions(model.attempts, model.snapshots, marks),
+        summary=totals(model.attempts, model.snapshots, None, marks),
+        environments=model.environments,
+        marks=marks.counts,
+    )
