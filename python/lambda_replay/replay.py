@@ -229,21 +229,20 @@ class _Job:
         self, engine: Engine, files: contextlib.ExitStack, cancel: threading.Event
     ) -> pl.DataFrame | None:
         """Run the engine to its end; outcomes go where they are wanted."""
-        if self.outcomes is False and not self.attempts:
+        if isinstance(self.outcomes, Path):
+            temporary = files.enter_context(atomic_path(self.outcomes))
+            if not self.attempts:
+                _sink(engine, temporary, self.outcomes, cancel)
+                return None
+            kept = _keep(engine)
+            with writing(self.outcomes):
+                kept.write_parquet(temporary)
+        elif engine.outcomes:
+            kept = _keep(engine)
+        else:
             for _ in engine.run():
                 pass
             return None
-        path = None
-        if isinstance(self.outcomes, Path):
-            path = files.enter_context(atomic_path(self.outcomes))
-            if not self.attempts:
-                _sink(engine, path, cancel)
-                return None
-        frames = list(engine.run())
-        kept = pl.concat(frames) if frames else pl.DataFrame(schema=_outcome_schema(engine.wire))
-        if path is not None:
-            with writing(path):
-                kept.write_parquet(path)
         return kept if engine.in_order else kept.sort("row")
 
 
@@ -252,8 +251,16 @@ def _outcome_schema(wire: Wire) -> pl.Schema:
     return pl.Schema({**OUTCOME_SCHEMA, **extra})
 
 
-def _sink(engine: Engine, path: Path, cancel: threading.Event) -> None:
-    """Write outcomes as they are decided, encoding on Polars's threads."""
+def _keep(engine: Engine) -> pl.DataFrame:
+    """Run the engine to its end and keep the outcomes, in order of time."""
+    return pl.concat([pl.DataFrame(schema=_outcome_schema(engine.wire)), *engine.run()])
+
+
+def _sink(engine: Engine, temporary: Path, path: Path, cancel: threading.Event) -> None:
+    """Write outcomes as they are decided, encoding on Polars's threads.
+
+    They go to ``temporary``; errors speak of ``path``, which it will become.
+    """
     failures: list[BaseException] = []
 
     def batches(
@@ -273,7 +280,7 @@ def _sink(engine: Engine, path: Path, cancel: threading.Event) -> None:
     frame = register_io_source(batches, schema=_outcome_schema(engine.wire))
     try:
         with writing(path):
-            frame.sink_parquet(path, compression="zstd", row_group_size=131_072)
+            frame.sink_parquet(temporary, compression="zstd", row_group_size=131_072)
     except BaseException:
         if failures:
             raise failures[0] from None
