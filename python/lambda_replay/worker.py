@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _PATIENCE_S = 0.05
 #: How long the interpreter's end waits for a worker.
 _LEAVE_S = 5.0
 
+#: How long the interpreter's end waits for threads of Polars that a query left behind: they may be
+#: in the middle of a generator or stream of the user's, and nobody says when they have left it.
+_GRACE_S = 0.25
+
 #: How often a stale interrupt is overlooked.
 _STALE_INTERRUPTS = 40
 
@@ -37,6 +42,9 @@ class Cancelled(BaseException):
 #: Workers whose callers may be gone.
 _LIVE: dict[threading.Thread, threading.Event] = {}
 
+#: Set once a caller has left before its answer.
+_LEFT_EARLY = threading.Event()
+
 
 @atexit.register
 def _wait_for_workers() -> None:
@@ -44,6 +52,8 @@ def _wait_for_workers() -> None:
     for thread, cancel in list(_LIVE.items()):
         cancel.set()
         thread.join(_LEAVE_S)
+    if _LEFT_EARLY.is_set():
+        time.sleep(_GRACE_S)
 
 
 def _uninterrupted(work: Callable[[threading.Event], T], cancel: threading.Event) -> T:
@@ -113,6 +123,7 @@ def call(work: Callable[[threading.Event], T]) -> T:
             thread.join(_PATIENCE_S)
     except BaseException:
         cancel.set()
+        _LEFT_EARLY.set()
         # Between two batches it is gone at once; a query of Polars may take its time alone.
         with contextlib.suppress(BaseException):
             thread.join(2 * _PATIENCE_S)
