@@ -99,7 +99,9 @@ class Tools:
     data
         Folder of the traces and of what is built.
     core
-        The program ``core_bench``.
+        The program ``core_bench``, built as the package is: for any processor of its kind.
+    core_native
+        The same, built for this processor as the std-heap baseline is.
     peers
         Folder with the baselines' sources, where there is one.
     rust_heap
@@ -108,6 +110,7 @@ class Tools:
 
     data: Path
     core: Path
+    core_native: Path
     peers: Path | None
     rust_heap: Path | None
 
@@ -118,7 +121,7 @@ class Tools:
 
 def core_group(tools: Tools, workload: Workload) -> Group:
     """Core alone against the baselines, columns in memory."""
-    contestants = [_core(tools, workload)]
+    contestants = [_core(tools.core_native, tools, workload)]
     claims = []
     if tools.rust_heap is not None:
         raw = tools.file(workload, ".raw")
@@ -147,11 +150,11 @@ def core_group(tools: Tools, workload: Workload) -> Group:
     return Group(f"Core alone, {workload.name}", contestants, claims)
 
 
-def _core(tools: Tools, workload: Workload) -> Contestant:
+def _core(program: Path, tools: Tools, workload: Workload) -> Contestant:
     raw = tools.file(workload, ".raw")
     return Contestant(
         "core",
-        (tools.core, raw, str(workload.limit), str(workload.idle_s)),
+        (program, raw, str(workload.limit), str(workload.idle_s)),
         workload.rows,
         clock="seconds",
         check=workload.check("core"),
@@ -187,7 +190,7 @@ def end_to_end_group(tools: Tools, *, large: bool) -> Group:
             workload.rows,
             clock="seconds",
         ),
-        _core(tools, workload),
+        _core(tools.core, tools, workload),
     ]
     claims = [
         Claim(

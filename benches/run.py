@@ -84,18 +84,26 @@ def parse() -> argparse.Namespace:
 
 def build(data: Path, peers: Path | None) -> Tools:
     """Build the core's program, and the baseline where its source is."""
-    command = ["cargo", "build", "--release", "--quiet", "--message-format", "json"]
-    command += ["--manifest-path", str(ROOT / "Cargo.toml")]
-    command += ["--package", "lambda-replay-core", "--example", "core_bench"]
-    built, *_ = finish(command)
-    messages = [json.loads(line) for line in built.splitlines()]
-    core = next(Path(m["executable"]) for m in reversed(messages) if m.get("executable"))
+    core = build_core()
+    # As the baseline is built, in a folder of its own so that neither has to be built anew.
+    native = "--config=build.rustflags=['-C','target-cpu=native']"
+    core_native = build_core(native, "--target-dir", str(ROOT / "target" / "native"))
     rust_heap = None
     if peers is not None:
         rust_heap = data / "rust_heap"
         flags = ("--edition", "2021", "-C", "opt-level=3", "-C", "target-cpu=native")
         finish(("rustc", *flags, peers / "rust_heap.rs", "-o", rust_heap))
-    return Tools(data, core, peers, rust_heap)
+    return Tools(data, core, core_native, peers, rust_heap)
+
+
+def build_core(*options: str) -> Path:
+    """Build the core's program; where it is."""
+    command = ["cargo", "build", "--release", "--quiet", "--message-format", "json", *options]
+    command += ["--manifest-path", str(ROOT / "Cargo.toml")]
+    command += ["--package", "lambda-replay-core", "--example", "core_bench"]
+    built, *_ = finish(command)
+    messages = [json.loads(line) for line in built.splitlines()]
+    return next(Path(m["executable"]) for m in reversed(messages) if m.get("executable"))
 
 
 def make_traces(tools: Tools, *, large: bool) -> None:

@@ -4,6 +4,8 @@
 //! own, and a gauge is the highest value at any instant of the minute, with runs carried over
 //! counted. A minute is closed when its owner is next touched, so that idle functions cost nothing.
 
+use std::collections::VecDeque;
+
 use crate::histogram::Histogram;
 use crate::ids::FunctionId;
 use crate::time::Micros;
@@ -109,15 +111,49 @@ pub struct Meter {
     minute: Minute,
     peak: Levels,
     // Counts of the open minute, narrower than those of the whole replay.
-    invocations: u32,
     throttles: u32,
     cold_starts: u32,
-    duration_sum: Micros,
-    duration_max: Micros,
-    billed_ms: u64,
     /// Time spent with more than so many requests in flight, by that number: each accepted request
     /// subtracts its instant, each release adds it. Exact modulo 2^64, and so are the times.
     above: Box<[u64]>,
+}
+
+/// Runs of one function, or of the Region, in the open minute.
+///
+/// They are told apart from the rest of a meter because they need no event loop: what a run adds
+/// is known from its row, so runs are added up a stretch of rows at a time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Runs {
+    count: u64,
+    duration_sum: Micros,
+    duration_max: Micros,
+    billed_ms: u64,
+}
+
+impl Runs {
+    /// Counts a run.
+    #[inline]
+    pub fn run(&mut self, duration: Micros, billed_ms: u64) {
+        self.count += 1;
+        self.duration_sum = self.duration_sum.plus(duration);
+        if duration > self.duration_max {
+            self.duration_max = duration;
+        }
+        self.billed_ms += billed_ms;
+    }
+
+    /// Counts what the init of a cold start adds to the billed time of a run.
+    pub fn bill(&mut self, more_ms: u64) {
+        self.billed_ms += more_ms;
+    }
+
+    /// Adds the runs of another.
+    pub fn add(&mut self, more: Self) {
+        self.count += more.count;
+        self.duration_sum = self.duration_sum.plus(more.duration_sum);
+        self.duration_max = self.duration_max.max(more.duration_max);
+        self.billed_ms += more.billed_ms;
+    }
 }
 
 /// What a meter has seen in closed minutes.
@@ -134,12 +170,8 @@ impl Default for Meter {
         Self {
             minute: Minute::NONE,
             peak: Levels::default(),
-            invocations: 0,
             throttles: 0,
             cold_starts: 0,
-            duration_sum: Micros::ZERO,
-            duration_max: Micros::ZERO,
-            billed_ms: 0,
             above: vec![0; 2].into_boxed_slice(),
         }
     }
@@ -180,15 +212,6 @@ impl Meter {
         *above = above.wrapping_add(now.0 as u64);
     }
 
-    /// Counts the run of an accepted request.
-    #[inline]
-    pub fn run(&mut self, duration: Micros, billed_ms: u64) {
-        self.invocations = self.invocations.checked_add(1).expect("fewer runs in a minute");
-        self.duration_sum = self.duration_sum.plus(duration);
-        self.duration_max = self.duration_max.max(duration);
-        self.billed_ms += billed_ms;
-    }
-
     /// Counts a cold start, which makes `alive` environments.
     pub fn cold_start(&mut self, alive: u32) {
         self.cold_starts += 1;
@@ -200,19 +223,21 @@ impl Meter {
         self.throttles = self.throttles.checked_add(1).expect("fewer requests in a minute");
     }
 
-    /// Closes the open minute and opens `minute`; `levels` have stood since the last event.
+    /// Closes the open minute, whose runs are taken out of `runs`, and opens `minute`; `levels`
+    /// have stood since the last event.
     #[cold]
     pub fn turn(
         &mut self,
         minute: Minute,
         levels: Levels,
+        runs: &mut Runs,
         function: Option<FunctionId>,
         closed: &mut Closed,
         rows: &mut MinuteRows,
     ) {
         assert!(minute >= self.minute, "time does not go back");
         if self.minute > Minute::NONE {
-            self.close(function, closed, rows);
+            self.close(runs, function, closed, rows);
             if levels.busy > 0 {
                 // A minute in which something only runs on has a row.
                 let Levels { busy: concurrency, alive: environments } = levels;
@@ -227,14 +252,21 @@ impl Meter {
     }
 
     /// Closes the open minute.
-    fn close(&mut self, function: Option<FunctionId>, closed: &mut Closed, rows: &mut MinuteRows) {
+    fn close(
+        &mut self,
+        runs: &mut Runs,
+        function: Option<FunctionId>,
+        closed: &mut Closed,
+        rows: &mut MinuteRows,
+    ) {
+        let Runs { count, duration_sum, duration_max, billed_ms } = std::mem::take(runs);
         let counts = Counts {
-            invocations: u64::from(std::mem::take(&mut self.invocations)),
+            invocations: count,
             throttles: u64::from(std::mem::take(&mut self.throttles)),
             cold_starts: u64::from(std::mem::take(&mut self.cold_starts)),
-            duration_sum: std::mem::take(&mut self.duration_sum),
-            duration_max: std::mem::take(&mut self.duration_max),
-            billed_ms: std::mem::take(&mut self.billed_ms),
+            duration_sum,
+            duration_max,
+            billed_ms,
         };
         let Levels { busy: concurrency, alive: environments } = self.peak;
         // One with idle environments alone has none.
@@ -257,14 +289,15 @@ impl Meter {
         &mut self,
         end: Micros,
         levels: Levels,
+        runs: &mut Runs,
         function: Option<FunctionId>,
         closed: &mut Closed,
         rows: &mut MinuteRows,
     ) {
         assert!(levels.busy == 0, "nothing runs after the last release");
         if self.minute > Minute::NONE {
-            self.turn(Minute::of(end).max(self.minute), levels, function, closed, rows);
-            self.close(function, closed, rows);
+            self.turn(Minute::of(end).max(self.minute), levels, runs, function, closed, rows);
+            self.close(runs, function, closed, rows);
         }
     }
 
@@ -284,28 +317,46 @@ impl Meter {
 ///
 /// Windows start on whole seconds (UTC). Among those with the most throttles it is the earliest,
 /// and it starts in the second of its first throttle.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WorstWindow {
-    /// Second and throttles in it, for the last ten seconds that had any.
-    recent: std::collections::VecDeque<(i64, u64)>,
+    /// The second of the last throttle, and the throttles in it.
+    second: i64,
+    count: u64,
+    /// The same for the seconds before it that are less than ten seconds older.
+    recent: VecDeque<(i64, u64)>,
+    /// Throttles in `recent`.
     sum: u64,
     worst: Option<(i64, u64)>,
+}
+
+impl Default for WorstWindow {
+    fn default() -> Self {
+        Self { second: i64::MIN, count: 0, recent: VecDeque::new(), sum: 0, worst: None }
+    }
 }
 
 impl WorstWindow {
     const SECONDS: i64 = 10;
 
     /// Adds a throttle.
+    #[inline]
     pub fn record(&mut self, now: Micros) {
         let second = now.0.div_euclid(Micros::SECOND.0);
-        match self.recent.back_mut() {
-            Some((last, count)) if *last == second => *count += 1,
-            _ => {
-                self.close_before(second - Self::SECONDS + 1);
-                self.recent.push_back((second, 1));
-            }
+        if second != self.second {
+            self.open(second);
         }
-        self.sum += 1;
+        self.count += 1;
+    }
+
+    #[cold]
+    fn open(&mut self, second: i64) {
+        let (last, count) = (self.second, std::mem::take(&mut self.count));
+        self.second = second;
+        if count > 0 {
+            self.recent.push_back((last, count));
+            self.sum += count;
+            self.close_before(second - Self::SECONDS + 1);
+        }
     }
 
     /// Settles the windows that start before `second`.
@@ -324,7 +375,7 @@ impl WorstWindow {
     /// Start of the worst window and its throttles; nothing where there were none.
     pub fn worst(&self) -> Option<(Micros, u64)> {
         let mut rest = self.clone();
-        rest.close_before(i64::MAX);
+        rest.open(i64::MAX);
         rest.worst.map(|(second, throttles)| (Micros(second * Micros::SECOND.0), throttles))
     }
 }
@@ -360,6 +411,7 @@ mod tests {
     #[derive(Default)]
     struct Bench {
         meter: Meter,
+        runs: Runs,
         levels: Levels,
         closed: Closed,
         rows: MinuteRows,
@@ -369,7 +421,8 @@ mod tests {
         fn turn_to(&mut self, now: i64) {
             let minute = Minute::of(Micros(now));
             if self.meter.minute() != minute {
-                self.meter.turn(minute, self.levels, None, &mut self.closed, &mut self.rows);
+                let (runs, closed) = (&mut self.runs, &mut self.closed);
+                self.meter.turn(minute, self.levels, runs, None, closed, &mut self.rows);
             }
         }
 
@@ -377,7 +430,7 @@ mod tests {
             self.turn_to(now);
             self.meter.accept(Micros(now), self.levels.busy);
             self.levels.busy += 1;
-            self.meter.run(Micros(duration), 1);
+            self.runs.run(Micros(duration), 1);
         }
 
         /// Ends come before the minute of their instant opens.
@@ -390,7 +443,8 @@ mod tests {
         /// (minute, invocations, highest concurrency) of every row.
         fn finish(&mut self, end: i64) -> Vec<(i64, u64, u32)> {
             let end = Micros(end);
-            self.meter.finish(end, self.levels, None, &mut self.closed, &mut self.rows);
+            let (runs, closed) = (&mut self.runs, &mut self.closed);
+            self.meter.finish(end, self.levels, runs, None, closed, &mut self.rows);
             let rows = self.rows.take();
             rows.iter()
                 .map(|row| (row.minute.0 / MINUTE, row.counts.invocations, row.concurrency))

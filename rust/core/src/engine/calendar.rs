@@ -101,15 +101,32 @@ impl<E: Copy> Calendar<E> {
     /// Adds an event, which must not lie before the `now` of the last [`Self::pop_due`].
     #[inline]
     pub fn push(&mut self, at: Micros, order: u64, event: E) {
-        let entry = Entry { at, order, event };
         let slot = slot_of(at);
+        if slot > self.open_slot && slot >> WINDOW_BITS == self.window {
+            let free = self.free;
+            if let Some(place) = self.nodes.get_mut(free as usize) {
+                self.free = place.next;
+                *place = Node { at, order, event, next: self.slots.insert(slot, free) };
+            } else {
+                self.push_new(slot, Entry { at, order, event });
+            }
+            self.bound = self.bound.min(slot_start(slot));
+        } else {
+            self.push_rarely(slot, Entry { at, order, event });
+        }
+    }
+
+    /// Adds an event to the window when no node is free.
+    #[cold]
+    fn push_new(&mut self, slot: i64, entry: Entry<E>) {
+        let node = self.allocate(entry);
+        self.nodes[node as usize].next = self.slots.insert(slot, node);
+    }
+
+    #[cold]
+    fn push_rarely(&mut self, slot: i64, entry: Entry<E>) {
         if slot <= self.open_slot {
             self.push_open(entry);
-        } else if slot >> WINDOW_BITS == self.window {
-            let node = self.allocate(entry);
-            let head = self.slots.insert(slot, node);
-            self.nodes[node as usize].next = head;
-            self.bound = self.bound.min(slot_start(slot));
         } else {
             self.push_later(slot >> WINDOW_BITS, entry);
         }
@@ -152,14 +169,12 @@ impl<E: Copy> Calendar<E> {
         }
     }
 
-    #[cold]
     fn push_open(&mut self, entry: Entry<E>) {
         let place = self.open.partition_point(|other| *other > entry);
         self.open.insert(place, entry);
         self.bound = self.bound.min(entry.at);
     }
 
-    #[cold]
     fn push_later(&mut self, window: i64, entry: Entry<E>) {
         assert!(window > self.window, "an event lies before the present of the calendar");
         self.bound = self.bound.min(slot_start(window << WINDOW_BITS));

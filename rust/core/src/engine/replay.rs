@@ -7,7 +7,9 @@ use crate::engine::event::{Event, order_of_end, order_of_timer};
 use crate::error::Error;
 use crate::histogram::Histogram;
 use crate::ids::{EnvironmentId, FunctionId};
-use crate::metrics::{Closed, Levels, Meter, Minute, MinuteRow, MinuteRows, Totals, WorstWindow};
+use crate::metrics::{
+    Closed, Levels, Meter, Minute, MinuteRow, MinuteRows, Runs, Totals, WorstWindow,
+};
 use crate::model::billing::billed_ms;
 use crate::model::concurrency::{Claim, ConcurrencyLedger, Limit};
 use crate::model::environments::{EnvironmentTable, Pool, Released};
@@ -18,7 +20,7 @@ use crate::time::Micros;
 /// Attempt number of a request's first try. Nothing is tried again in this model.
 const FIRST_ATTEMPT: u32 = 1;
 
-/// Rows between two looks at the histograms: as many as stay in a cache with their columns.
+/// Rows between two looks at the tallies: as many as stay in a cache with their columns.
 const STRETCH: usize = 4_096;
 
 /// A replay in progress.
@@ -37,13 +39,15 @@ pub struct Replay {
     records: Vec<Record>,
     /// Whether any name has a qualifier.
     qualified: bool,
-    /// `Duration` of each function's runs.
-    durations: Vec<Histogram>,
+    /// What the runs of each function add up to.
+    tallies: Vec<Tally>,
     /// Places of the batch at hand whose requests were refused.
     refused: Vec<usize>,
     calendar: Calendar<Event>,
     /// Meter of all functions together; its open minute is the present one.
     region: Meter,
+    /// Functions that something has happened to in the open minute.
+    touched: Vec<FunctionId>,
     minute_end: Micros,
     region_closed: Closed,
     region_worst: WorstWindow,
@@ -83,14 +87,21 @@ struct Record {
     worst: WorstWindow,
 }
 
+/// What is known of a run from its row, added up apart from the event loop.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Of the open minute.
+    runs: Runs,
+    /// `Duration` of all.
+    durations: Histogram,
+}
+
 /// How a request starts.
 #[derive(Clone, Copy)]
 struct Start {
     environment: EnvironmentId,
     /// The init that the request waits for; nothing for a warm start.
     init: Option<Micros>,
-    /// Billed time, ms.
-    billed: u64,
 }
 
 /// The span of a finished replay.
@@ -138,10 +149,11 @@ impl Replay {
             slots: Vec::new(),
             records: Vec::new(),
             qualified: false,
-            durations: Vec::new(),
+            tallies: Vec::new(),
             refused: Vec::new(),
             calendar: Calendar::starting_at(Micros::ZERO),
             region: Meter::default(),
+            touched: Vec::new(),
             minute_end: Micros::MIN,
             region_closed: Closed::default(),
             region_worst: WorstWindow::default(),
@@ -171,7 +183,7 @@ impl Replay {
             levels: Levels::default(),
             function: function.unwrap_or(FunctionId(id)),
         });
-        self.durations.push(Histogram::default());
+        self.tallies.push(Tally::default());
         self.records.push(Record {
             config,
             closed: Closed::default(),
@@ -206,8 +218,16 @@ impl Replay {
             self.calendar = Calendar::starting_at(Micros(*first));
         }
         let columns = Columns { batch, checked };
-        for start in (0..batch.len()).step_by(STRETCH) {
-            let places = start..(start + STRETCH).min(batch.len());
+        let mut start = 0;
+        while let Some(timestamp) = batch.timestamps.get(start) {
+            if self.minute_end.0 <= *timestamp {
+                self.run_to(Micros(*timestamp));
+            }
+            // A stretch lies in one minute, so that its runs do.
+            let longest = (start + STRETCH).min(batch.len());
+            let minute_end = self.minute_end.0;
+            let within = |timestamps: &[i64]| timestamps.partition_point(|at| *at < minute_end);
+            let places = start..start + within(&batch.timestamps[start..longest]);
             let timestamps = batch.timestamps[places.clone()].iter();
             let functions = &batch.functions[places.clone()];
             let durations = &checked.durations[places.clone()];
@@ -215,32 +235,47 @@ impl Replay {
             for (place, ((timestamp, function), duration)) in rows {
                 let (now, id, duration) =
                     (Micros(*timestamp), FunctionId(*function), Micros(*duration));
-                if self.calendar.bound() <= now || self.minute_end <= now {
-                    self.run_to(now);
+                if self.calendar.bound() <= now {
+                    self.run_due(now);
                 }
                 let number = self.rows_fed + place as u64;
                 self.arrive(Arrival { now, id, duration, place, number }, columns, sink);
             }
-            self.record_durations(start, functions, durations);
+            self.tally(start, functions, durations);
+            start = places.end;
         }
         self.last_arrival = Micros(*last);
         self.rows_fed += batch.len() as u64;
     }
 
-    /// Counts the durations of a stretch of a batch in the histograms of their functions.
+    /// Adds up what the runs of a stretch of a batch are known to be from their rows.
     ///
-    /// These do not fit into a cache. Counted together, their misses overlap instead of each
+    /// Histograms do not fit into a cache. Counted together, their misses overlap instead of each
     /// holding up the event loop.
-    fn record_durations(&mut self, first: usize, functions: &[u32], durations: &[i64]) {
+    fn tally(&mut self, first: usize, functions: &[u32], durations: &[i64]) {
+        // A division by a constant is a multiplication: the two units of the eras are worth that.
+        match self.account.billing_unit {
+            Micros(1_000) => self.tally_in(Micros(1_000), first, functions, durations),
+            Micros(100_000) => self.tally_in(Micros(100_000), first, functions, durations),
+            unit => self.tally_in(unit, first, functions, durations),
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // So that the unit is a constant in each.
+    fn tally_in(&mut self, unit: Micros, first: usize, functions: &[u32], durations: &[i64]) {
         let mut start = 0;
         let refused = self.refused.drain(..).map(|place| place - first);
         for end in refused.chain(std::iter::once(functions.len())) {
             for (name, duration) in functions[start..end].iter().zip(&durations[start..end]) {
-                let mut histogram = *name as usize;
+                let mut function = *name as usize;
                 if self.qualified {
-                    histogram = self.slots[histogram].function.index();
+                    function = self.slots[function].function.index();
                 }
-                self.durations[histogram].record(Micros(*duration));
+                let (duration, billed) = (Micros(*duration), billed_ms(Micros(*duration), unit));
+                let tally = &mut self.tallies[function];
+                tally.runs.run(duration, billed);
+                tally.durations.record(duration);
             }
             start = end + 1;
         }
@@ -250,15 +285,7 @@ impl Replay {
     fn run_to(&mut self, now: Micros) {
         loop {
             // Ends and timers at the first instant of a minute come before the minute opens.
-            let stop = now.min(self.minute_end);
-            while let Some((at, event)) = self.calendar.pop_due(stop) {
-                match event {
-                    Event::Release { function, environment } => {
-                        self.release(at, function, environment);
-                    }
-                    Event::PoolTimer { function } => self.pool_timer(at, function),
-                }
-            }
+            self.run_due(now.min(self.minute_end));
             if now < self.minute_end {
                 return;
             }
@@ -267,12 +294,34 @@ impl Replay {
         }
     }
 
+    /// Everything due up to and including `now`, within the open minute.
+    fn run_due(&mut self, now: Micros) {
+        while let Some((at, event)) = self.calendar.pop_due(now) {
+            match event {
+                Event::Release { function, environment } => {
+                    self.release(at, function, environment);
+                }
+                Event::PoolTimer { function } => self.pool_timer(at, function),
+            }
+        }
+    }
+
     /// Opens the minute of `now` for the Region; functions follow when they are touched.
     #[cold]
     fn turn(&mut self, now: Micros) {
         let (minute, levels) = (Minute::of(now), self.region_levels());
-        self.region.turn(minute, levels, None, &mut self.region_closed, &mut self.minutes);
+        let (mut runs, closed) = (self.region_runs(), &mut self.region_closed);
+        self.region.turn(minute, levels, &mut runs, None, closed, &mut self.minutes);
         self.minute_end = minute.end();
+    }
+
+    /// Runs of all functions in the open minute, which is about to be closed.
+    fn region_runs(&mut self) -> Runs {
+        let mut sum = Runs::default();
+        for function in self.touched.drain(..) {
+            sum.add(self.tallies[function.index()].runs);
+        }
+        sum
     }
 
     #[allow(clippy::cast_possible_truncation)] // The table has fewer than 2^32.
@@ -281,20 +330,28 @@ impl Replay {
     }
 
     /// The meter of a function about to change, brought to the present minute.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Every release comes through here: 10 instructions of a call.
     fn touch(&mut self, function: FunctionId) -> &mut Slot {
-        let minute = self.region.minute();
-        let slot = &mut self.slots[function.index()];
-        if slot.meter.minute() != minute {
-            let closed = &mut self.records[function.index()].closed;
-            slot.meter.turn(minute, slot.levels, Some(function), closed, &mut self.minutes);
+        if self.slots[function.index()].meter.minute() != self.region.minute() {
+            self.turn_function(function);
         }
-        slot
+        &mut self.slots[function.index()]
+    }
+
+    /// Opens the present minute for a function.
+    #[cold]
+    fn turn_function(&mut self, function: FunctionId) {
+        let (slot, minute) = (&mut self.slots[function.index()], self.region.minute());
+        let closed = &mut self.records[function.index()].closed;
+        let (runs, id) = (&mut self.tallies[function.index()].runs, Some(function));
+        slot.meter.turn(minute, slot.levels, runs, id, closed, &mut self.minutes);
+        self.touched.push(function);
     }
 
     #[inline]
     fn arrive<S: Sink>(&mut self, arrival: Arrival, columns: Columns<'_>, sink: &mut S) {
-        let Arrival { now, id, duration, .. } = arrival;
+        let Arrival { now, id, .. } = arrival;
         let function = self.slots[id.index()].function;
         let in_flight = self.ledger.in_flight();
         if let Claim::Throttled(limit) = self.ledger.claim() {
@@ -302,16 +359,11 @@ impl Replay {
             return;
         }
         let reused = self.slots[id.index()].pool.reuse();
-        let unit = self.account.billing_unit;
         let metered = self.touch(function);
         metered.meter.accept(now, metered.levels.busy);
         metered.levels.busy += 1;
         let start = match reused {
-            Some(environment) => {
-                let billed = billed_ms(duration, unit);
-                metered.meter.run(duration, billed);
-                Start { environment, init: None, billed }
-            }
+            Some(environment) => Start { environment, init: None },
             None => self.start_cold(arrival, function, columns),
         };
         self.run(arrival, in_flight, start, columns, sink);
@@ -328,7 +380,7 @@ impl Replay {
         sink: &mut S,
     ) {
         let Arrival { now, id, duration, number, .. } = arrival;
-        let Start { environment, init, billed } = start;
+        let Start { environment, init } = start;
         if let IdlePolicy::Uniform(span) = self.account.idle {
             // Keyed by the row whose run ends (Z5): drawn while the row is at hand.
             let who = columns.identity(arrival);
@@ -336,7 +388,6 @@ impl Replay {
                 self.luck.uniform(Purpose::Idle, who, FIRST_ATTEMPT, span);
         }
         self.region.accept(now, in_flight);
-        self.region.run(duration, billed);
         let end = now + init.unwrap_or(Micros::ZERO) + duration;
         let event = Event::Release { function: id, environment };
         self.calendar.push(end, order_of_end(number, FIRST_ATTEMPT), event);
@@ -348,10 +399,17 @@ impl Replay {
                 cold: init.is_some(),
                 environment: self.environments.get(environment).number,
                 invocation: number - self.throttles,
-                billed_ms: billed,
+                billed_ms: self.billed(id, duration, init),
             };
             sink.outcome(&columns.outcome(arrival, None, Some(run)));
         }
+    }
+
+    /// Billed time of a run that waits for an init, or for none, ms.
+    fn billed(&self, id: FunctionId, duration: Micros, init: Option<Micros>) -> u64 {
+        let config = self.records[id.index()].config;
+        let init = init.filter(|_| config.init_billed).unwrap_or(Micros::ZERO);
+        billed_ms(duration + init, self.account.billing_unit)
     }
 
     /// Creates an environment for a request that found none idle.
@@ -367,8 +425,7 @@ impl Replay {
         let init = columns.checked.init(place).unwrap_or(config.init);
         let record = &mut self.records[function.index()];
         record.init_sum = record.init_sum.plus(init);
-        let billed = if config.init_billed { duration + init } else { duration };
-        let billed = billed_ms(billed, self.account.billing_unit);
+        let more = self.billed(id, duration, Some(init)) - self.billed(id, duration, None);
         let retires_at = self.account.max_lifetime.map_or(Micros::MAX, |span| {
             // Counted from the start of its init, drawn by the row that creates it (Z5).
             let who = columns.identity(arrival);
@@ -378,10 +435,10 @@ impl Replay {
         let metered = &mut self.slots[function.index()];
         metered.levels.alive += 1;
         metered.meter.cold_start(metered.levels.alive);
-        metered.meter.run(duration, billed);
+        self.tallies[function.index()].runs.bill(more);
         let alive = self.region_levels().alive;
         self.region.cold_start(alive);
-        Start { environment, init: Some(init), billed }
+        Start { environment, init: Some(init) }
     }
 
     #[cold]
@@ -447,10 +504,12 @@ impl Replay {
         }
         let Some(end) = self.extent().last_release else { return };
         let levels = self.region_levels();
-        self.region.finish(end, levels, None, &mut self.region_closed, &mut self.minutes);
-        for (number, (slot, record)) in (0..).zip(self.slots.iter_mut().zip(&mut self.records)) {
-            let id = Some(FunctionId(number));
-            slot.meter.finish(end, slot.levels, id, &mut record.closed, &mut self.minutes);
+        let (mut runs, closed) = (self.region_runs(), &mut self.region_closed);
+        self.region.finish(end, levels, &mut runs, None, closed, &mut self.minutes);
+        let kept = self.records.iter_mut().zip(&mut self.tallies);
+        for (number, (slot, (record, tally))) in (0..).zip(self.slots.iter_mut().zip(kept)) {
+            let (runs, id, closed) = (&mut tally.runs, FunctionId(number), &mut record.closed);
+            slot.meter.finish(end, slot.levels, runs, Some(id), closed, &mut self.minutes);
         }
     }
 
@@ -484,7 +543,7 @@ impl Replay {
             environments_created: record.closed.counts.cold_starts,
             time_at: self.slots[id.index()].meter.time_at(self.span()),
             max_concurrency: record.closed.max_busy,
-            durations: self.durations[id.index()].clone(),
+            durations: self.tallies[id.index()].durations.clone(),
             init_sum: record.init_sum,
             worst_10s: record.worst.worst(),
         }
@@ -502,8 +561,8 @@ impl Replay {
             init_sum: Micros::ZERO,
             worst_10s: self.region_worst.worst(),
         };
-        for (record, durations) in self.records.iter().zip(&self.durations) {
-            totals.durations.merge(durations);
+        for (record, tally) in self.records.iter().zip(&self.tallies) {
+            totals.durations.merge(&tally.durations);
             totals.init_sum = totals.init_sum.plus(record.init_sum);
             for (sum, more) in totals.throttles_by_limit.iter_mut().zip(record.throttles_by_limit) {
                 *sum += more;

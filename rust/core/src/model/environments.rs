@@ -180,7 +180,10 @@ impl Pool {
         }
         match policy {
             IdlePolicy::None => {}
-            IdlePolicy::Fixed(after) => self.evict(table, |idle, _| idle.since + after <= now),
+            IdlePolicy::Fixed(after) => {
+                let due = self.idle.iter().take_while(|idle| idle.since + after <= now).count();
+                self.evict_first(due, table);
+            }
             IdlePolicy::Uniform(_) => self.evict(table, |_, record| record.expires_at <= now),
             IdlePolicy::Halving(period) => {
                 let clock = (now - self.idle_from).0;
@@ -206,7 +209,11 @@ impl Pool {
 
     /// Evicts the half, rounded up, that has been idle longest (Z4).
     fn halve(&mut self, table: &mut EnvironmentTable) {
-        let gone = self.idle.len().div_ceil(2);
+        self.evict_first(self.idle.len().div_ceil(2), table);
+    }
+
+    /// Evicts those idle longest.
+    fn evict_first(&mut self, gone: usize, table: &mut EnvironmentTable) {
         for idle in self.idle.drain(..gone) {
             table.remove(idle.environment);
         }
