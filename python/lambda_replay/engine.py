@@ -12,7 +12,6 @@ import polars as pl
 
 from lambda_replay import _core
 from lambda_replay.exceptions import TraceError, show
-from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
@@ -147,7 +146,7 @@ class Engine:
     def _batches(self) -> Iterator[pl.DataFrame]:
         with reading(self.wire.label, self._blame):
             if self.in_order:
-                yield from scan_batches(self.wire.frame, self.batch_rows)
+                yield from self.wire.batches(self.batch_rows)
             else:
                 yield from sorted_batches(self.wire.frame, self.batch_rows)
 
