@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH_ROWS", "Engine", "Progress", "Unsorted"]
 
-#: Rows per batch: larger ones leave the cache between decoding and replaying.
-BATCH_ROWS: Final = 100_000
+#: Rows per batch: those of the row groups that we write, which then need no cutting and joining;
+#: much larger ones leave the cache between decoding and replaying.
+BATCH_ROWS: Final = 131_072
 
 #: How often somebody is told how far it is.
 _PROGRESS_EVERY_S: Final = 0.1
