@@ -105,7 +105,6 @@ class Engine:
             outcomes=self.outcomes,
             function_minutes=self.function_minutes,
         )
-        self._minutes: list[pl.DataFrame] = []
         self._numbers: dict[str, int] = {}
         #: Names as the trace gives them, by code.
         self._shown: list[str | None] = []
@@ -135,14 +134,14 @@ class Engine:
             fed += batch.height
             if self.outcomes:
                 yield self._decided(batch)
-            self._keep_minutes()
             now = time.monotonic()
             if self.progress is not None and batch.height and now - told >= _PROGRESS_EVERY_S:
                 told = now
                 at = _EPOCH + timedelta(microseconds=batch["timestamp"][-1])
                 self.progress(Progress(fed, self.total, now - started, at))
         self.core.finish()
-        self._keep_minutes()
+        # The core holds them as tightly as a frame would, and one is cheaper than one per batch.
+        self._minutes = pl.DataFrame(self.core.take_minutes())
 
     def _batches(self) -> Iterator[pl.DataFrame]:
         with reading(self.wire.label, self._blame):
@@ -202,11 +201,6 @@ class Engine:
             entries.append({"code": None, "number": number, "config": config, "function": function})
         return number
 
-    def _keep_minutes(self) -> None:
-        minutes = self.core.take_minutes()
-        if len(minutes):
-            self._minutes.append(pl.DataFrame(minutes))
-
     def _decided(self, batch: pl.DataFrame) -> pl.DataFrame:
         # Every row is decided in the batch that brings it, in its order.
         raw = pl.DataFrame(self.core.take_outcomes())
@@ -221,14 +215,15 @@ class Engine:
         return (pl.DataFrame(self.core.totals())["duration_max_ms"].item() or 0) / 1e3
 
     def minutes(self) -> pl.DataFrame:
-        """Metrics per function and minute, the Region's with a null function, in order of time."""
+        """Metrics per function and minute, the Region's with a null function, in order of time.
+
+        Complete once :meth:`run` has come to its end.
+        """
         names = pl.Series(self.names, dtype=pl.String)
-        raw = pl.concat(self._minutes) if self._minutes else None
-        if raw is None:
-            return pl.DataFrame(schema=MINUTE_SCHEMA)
-        return minute_columns(raw, names).sort(
-            "timestamp", "function", nulls_last=False, maintain_order=True
-        )
+        # The place of a name among all names sorts as the name does, in less time and memory.
+        place = pl.lit(names.rank("ordinal")).gather(pl.col("function"))
+        raw = self._minutes.sort("timestamp", place, nulls_last=False)
+        return minute_columns(raw, names)
 
 
 def outcome_columns(raw: pl.DataFrame) -> pl.DataFrame:
