@@ -23,6 +23,12 @@ pub struct MinuteRow {
     pub concurrency: u32,
     /// Highest number of execution environments alive.
     pub environments: u32,
+    /// Highest number of provisioned environments that are busy.
+    pub provisioned: u32,
+    /// Highest number of requests in flight on unreserved units; of the Region.
+    pub unreserved: u32,
+    /// Highest claimed concurrency; of the Region, 0 where nothing is set apart.
+    pub claimed: u32,
 }
 
 /// Rows of closed minutes, until somebody takes them.
@@ -65,6 +71,8 @@ pub struct Counts {
     pub duration_max: Micros,
     /// Billed time of the runs.
     pub billed_ms: u64,
+    /// Billed time of the runs times their memory, MB ms; 0 where the memory is the function's.
+    pub mb_ms: u64,
 }
 
 /// How many requests are in flight and environments alive.
@@ -74,6 +82,23 @@ pub struct Levels {
     pub busy: u32,
     /// Environments, busy or idle.
     pub alive: u32,
+    /// Provisioned environments that are busy.
+    pub provisioned: u32,
+    /// Requests in flight on unreserved units; of the Region.
+    pub unreserved: u32,
+    /// Claimed concurrency; of the Region.
+    pub claimed: u32,
+}
+
+impl Levels {
+    /// The higher of each.
+    fn peak(&mut self, other: Self) {
+        self.busy = self.busy.max(other.busy);
+        self.alive = self.alive.max(other.alive);
+        self.provisioned = self.provisioned.max(other.provisioned);
+        self.unreserved = self.unreserved.max(other.unreserved);
+        self.claimed = self.claimed.max(other.claimed);
+    }
 }
 
 /// A UTC minute, by its number since the epoch.
@@ -128,9 +153,31 @@ pub struct Runs {
     duration_sum: Micros,
     duration_max: Micros,
     billed_ms: u64,
+    mb_ms: u64,
 }
 
 impl Runs {
+    /// Runs counted.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their billed time.
+    pub const fn billed_ms(&self) -> u64 {
+        self.billed_ms
+    }
+
+    /// Their billed time times memory, where that was counted.
+    pub const fn mb_ms(&self) -> u64 {
+        self.mb_ms
+    }
+
+    /// Counts billed time times memory.
+    #[inline]
+    pub fn bill_memory(&mut self, mb_ms: u64) {
+        self.mb_ms += mb_ms;
+    }
+
     /// Counts a run.
     #[inline]
     pub fn run(&mut self, duration: Micros, billed_ms: u64) {
@@ -153,6 +200,7 @@ impl Runs {
         self.duration_sum = self.duration_sum.plus(more.duration_sum);
         self.duration_max = self.duration_max.max(more.duration_max);
         self.billed_ms += more.billed_ms;
+        self.mb_ms += more.mb_ms;
     }
 }
 
@@ -212,6 +260,11 @@ impl Meter {
         *above = above.wrapping_add(now.0 as u64);
     }
 
+    /// Notes how things stand after a start or a change.
+    pub fn gauge(&mut self, levels: Levels) {
+        self.peak.peak(levels);
+    }
+
     /// Counts a cold start, which makes `alive` environments.
     pub fn cold_start(&mut self, alive: u32) {
         self.cold_starts += 1;
@@ -240,10 +293,8 @@ impl Meter {
             self.close(runs, function, closed, rows);
             if levels.busy > 0 {
                 // A minute in which something only runs on has a row.
-                let Levels { busy: concurrency, alive: environments } = levels;
                 for between in self.minute.0 + 1..minute.0 {
-                    let (minute, counts) = (Minute(between).start(), Counts::default());
-                    rows.push(MinuteRow { function, minute, counts, concurrency, environments });
+                    rows.push(row(function, Minute(between), Counts::default(), levels));
                 }
             }
         }
@@ -259,7 +310,7 @@ impl Meter {
         closed: &mut Closed,
         rows: &mut MinuteRows,
     ) {
-        let Runs { count, duration_sum, duration_max, billed_ms } = std::mem::take(runs);
+        let Runs { count, duration_sum, duration_max, billed_ms, mb_ms } = std::mem::take(runs);
         let counts = Counts {
             invocations: count,
             throttles: u64::from(std::mem::take(&mut self.throttles)),
@@ -267,12 +318,11 @@ impl Meter {
             duration_sum,
             duration_max,
             billed_ms,
+            mb_ms,
         };
-        let Levels { busy: concurrency, alive: environments } = self.peak;
         // One with idle environments alone has none.
-        if counts.invocations + counts.throttles > 0 || concurrency > 0 {
-            let minute = self.minute.start();
-            rows.push(MinuteRow { function, minute, counts, concurrency, environments });
+        if counts.invocations + counts.throttles > 0 || self.peak.busy > 0 {
+            rows.push(row(function, self.minute, counts, self.peak));
         }
         let total = &mut closed.counts;
         total.invocations += counts.invocations;
@@ -281,7 +331,8 @@ impl Meter {
         total.duration_sum = total.duration_sum.plus(counts.duration_sum);
         total.duration_max = total.duration_max.max(counts.duration_max);
         total.billed_ms += counts.billed_ms;
-        closed.max_busy = closed.max_busy.max(concurrency);
+        total.mb_ms += counts.mb_ms;
+        closed.max_busy = closed.max_busy.max(self.peak.busy);
     }
 
     /// Closes everything at `end`, the last release of the replay.
@@ -310,6 +361,26 @@ impl Meter {
         let mut times: Vec<u64> = at_least.zip(more).map(|(level, above)| level - above).collect();
         times.truncate(times.iter().rposition(|time| *time > 0).map_or(1, |last| last + 1));
         times
+    }
+}
+
+const fn row(
+    function: Option<FunctionId>,
+    minute: Minute,
+    counts: Counts,
+    levels: Levels,
+) -> MinuteRow {
+    let Levels { busy: concurrency, alive: environments, provisioned, unreserved, claimed } = levels;
+    let minute = minute.start();
+    MinuteRow {
+        function,
+        minute,
+        counts,
+        concurrency,
+        environments,
+        provisioned,
+        unreserved,
+        claimed,
     }
 }
 

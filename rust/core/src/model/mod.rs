@@ -3,5 +3,6 @@
 //! machine.
 
 pub mod billing;
+pub mod client;
 pub mod concurrency;
 pub mod environments;
