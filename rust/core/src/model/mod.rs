@@ -5,3 +5,5 @@
 pub mod billing;
 pub mod concurrency;
 pub mod environments;
+pub mod rates;
+pub mod scaling;
