@@ -27,7 +27,7 @@ mod _core {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
         let limits: Vec<_> =
-            Limit::ALL.iter().map(|limit| (limit.name(), limit.reason())).collect();
+            Limit::ALL.iter().map(|limit| (limit.name(), limit.reason(false).name())).collect();
         module.add("LIMITS", limits)
     }
 }

@@ -354,8 +354,8 @@ impl Replay {
         let Arrival { now, id, .. } = arrival;
         let function = self.slots[id.index()].function;
         let in_flight = self.ledger.in_flight();
-        if let Claim::Throttled(limit) = self.ledger.claim() {
-            self.throttle(arrival, function, limit, columns, sink);
+        if let Claim::Throttled(refusal) = self.ledger.claim(function, false) {
+            self.throttle(arrival, function, refusal.limit, columns, sink);
             return;
         }
         let reused = self.slots[id.index()].pool.reuse();
@@ -465,11 +465,11 @@ impl Replay {
 
     #[inline]
     fn release(&mut self, now: Micros, id: FunctionId, environment: EnvironmentId) {
-        self.ledger.release();
-        self.region.release(now, self.ledger.in_flight());
         let (policy, ages) = (self.account.idle, self.ages);
         let slot = &mut self.slots[id.index()];
         let function = slot.function;
+        self.ledger.release(function);
+        self.region.release(now, self.ledger.in_flight());
         let released = slot.pool.release(environment, now, policy, ages, &mut self.environments);
         let metered = self.touch(function);
         metered.levels.busy -= 1;

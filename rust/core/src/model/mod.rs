@@ -6,3 +6,5 @@ pub mod billing;
 pub mod client;
 pub mod concurrency;
 pub mod environments;
+pub mod rates;
+pub mod scaling;
