@@ -271,7 +271,17 @@ mod tests {
     use super::*;
 
     fn batch<'a>(timestamps: &'a [i64], functions: &'a [u32], durations: Spans<'a>) -> Batch<'a> {
-        Batch { timestamps, functions, durations, inits: None, rows: None, identities: None }
+        Batch {
+            timestamps,
+            functions,
+            durations,
+            inits: None,
+            memory: None,
+            extras: None,
+            codes: None,
+            rows: None,
+            identities: None,
+        }
     }
 
     fn check(batch: &Batch<'_>) -> Result<(Vec<i64>, Vec<Option<i64>>), Error> {

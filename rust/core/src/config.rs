@@ -48,6 +48,23 @@ pub struct AccountConfig {
     pub time_scale: f64,
     /// Factor on the traffic (Z38).
     pub load: f64,
+    /// MB ms that the free tier pays each month; nothing where nobody asks who gets them (Z42).
+    pub free_mb_ms: Option<u64>,
+}
+
+impl AccountConfig {
+    /// Whether the account's requests may be replayed as those of plain pools.
+    pub fn is_plain(&self) -> bool {
+        let plain = |epoch: &Epoch| epoch.requests_per_second.is_none() && epoch.scaling.is_none();
+        self.epochs.len() == 1
+            && self.epochs.iter().all(plain)
+            && self.reuse == ReusePolicy::Mru
+            && self.proactive_fraction <= 0.0
+            && self.until.is_none()
+            && self.time_scale.to_bits() == 1.0_f64.to_bits()
+            && self.load.to_bits() == 1.0_f64.to_bits()
+            && self.free_mb_ms.is_none()
+    }
 }
 
 /// Limits of the account that may change while the trace runs.
@@ -181,11 +198,27 @@ pub struct FunctionConfig {
     pub faults: Vec<u32>,
 }
 
+impl FunctionConfig {
+    /// Whether its requests may be replayed as those of a plain pool.
+    pub fn is_plain(&self) -> bool {
+        self.timeout.is_none()
+            && self.restore.is_none()
+            && self.reserved.is_none()
+            && self.provisioned.is_empty()
+            && self.client.is_none()
+            && self.faults.is_empty()
+    }
+
+    /// Memory of a run, MB; `of_row` is the trace's, 0 where it does not know.
+    pub fn memory_mb(&self, of_row: u32) -> u32 {
+        self.memory_mb.unwrap_or(if of_row == 0 { self.default_memory_mb } else { of_row })
+    }
+}
+
 /// Provisioned concurrency of one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provision {
-    /// Qualifier whose rows it serves, by the name in Python; all rows of the function where there
-    /// is none.
+    /// Qualifier whose rows it serves; all rows of the function where there is none.
     pub qualifier: Option<String>,
     /// Size.
     pub initial: u32,

@@ -3,6 +3,7 @@
 //! Rows are partial: several may be about the same function and minute; sums add up and maxima are
 //! the highest. The Region is the sum of its functions.
 
+use crate::histogram::Histogram;
 use crate::ids::FunctionId;
 use crate::metrics::Minute;
 use crate::time::Micros;
@@ -172,6 +173,33 @@ impl Bills {
     /// All bills.
     pub fn rows(&self) -> &[Bill] {
         &self.rows
+    }
+}
+
+/// Spans with their exact mean and maximum.
+#[derive(Clone, Debug, Default)]
+pub struct Distribution {
+    /// For percentiles.
+    pub histogram: Histogram,
+    /// Their sum, µs.
+    pub sum: i128,
+    /// The longest.
+    pub max: Micros,
+}
+
+impl Distribution {
+    /// Adds one.
+    pub fn record(&mut self, value: Micros) {
+        self.histogram.record(value);
+        self.sum += i128::from(value.0);
+        self.max = self.max.max(value);
+    }
+
+    /// Adds those of another.
+    pub fn merge(&mut self, other: &Self) {
+        self.histogram.merge(&other.histogram);
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
     }
 }
 

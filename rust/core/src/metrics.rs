@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 use crate::histogram::Histogram;
 use crate::ids::FunctionId;
+use crate::meters::Distribution;
+use crate::outcome::OutcomeKind;
 use crate::time::Micros;
 
 /// What one function, or the whole Region, did in one minute.
@@ -260,6 +262,17 @@ impl Meter {
         *above = above.wrapping_add(now.0 as u64);
     }
 
+    /// Nothing is set apart: all that is in flight is unreserved, and claimed.
+    pub fn level_out(&mut self) {
+        self.peak.unreserved = self.peak.busy;
+        self.peak.claimed = self.peak.busy;
+    }
+
+    /// Counts the init that a run waits for.
+    pub fn cold(&mut self) {
+        self.cold_starts += 1;
+    }
+
     /// Notes how things stand after a start or a change.
     pub fn gauge(&mut self, levels: Levels) {
         self.peak.peak(levels);
@@ -345,7 +358,6 @@ impl Meter {
         closed: &mut Closed,
         rows: &mut MinuteRows,
     ) {
-        assert!(levels.busy == 0, "nothing runs after the last release");
         if self.minute > Minute::NONE {
             self.turn(Minute::of(end).max(self.minute), levels, runs, function, closed, rows);
             self.close(runs, function, closed, rows);
@@ -470,6 +482,26 @@ pub struct Totals {
     pub init_sum: Micros,
     /// The ten seconds with the most throttles.
     pub worst_10s: Option<(Micros, u64)>,
+    /// Rows by outcome.
+    pub outcomes: [u64; OutcomeKind::COUNT],
+    /// Rows given up without one run.
+    pub never_ran: u64,
+    /// Runs that ended in error.
+    pub errors: u64,
+    /// Times a run started over.
+    pub conflicts: u64,
+    /// Time spent waiting for records, µs.
+    pub lock_wait: i128,
+    /// Runs on provisioned environments.
+    pub provisioned: u64,
+    /// Runs on demand because none was free.
+    pub spillover: u64,
+    /// Events delivered to a destination of failures.
+    pub deliveries: u64,
+    /// From the timestamp to the start of the last run.
+    pub waits: Distribution,
+    /// Age of asynchronous events at each attempt.
+    pub ages: Distribution,
 }
 
 #[cfg(test)]

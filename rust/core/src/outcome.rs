@@ -1,6 +1,6 @@
 //! What became of each row of the trace, and of each of its attempts.
 
-use crate::model::concurrency::Limit;
+use crate::model::concurrency::{self, Limit};
 use crate::time::Micros;
 
 /// How a row ended; the numbers index [`OutcomeKind::NAMES`].
@@ -72,6 +72,24 @@ impl Reason {
         "EventAgeExceeded",
         "ZeroReservedConcurrency",
     ];
+}
+
+impl From<concurrency::Reason> for Reason {
+    fn from(reason: concurrency::Reason) -> Self {
+        use concurrency::Reason as Refused;
+        match reason {
+            Refused::ConcurrentInvocationLimitExceeded => Self::ConcurrentInvocationLimitExceeded,
+            Refused::ReservedFunctionConcurrentInvocationLimitExceeded => {
+                Self::ReservedFunctionConcurrentInvocationLimitExceeded
+            }
+            Refused::FunctionInvocationRateLimitExceeded => {
+                Self::FunctionInvocationRateLimitExceeded
+            }
+            Refused::ReservedFunctionInvocationRateLimitExceeded => {
+                Self::ReservedFunctionInvocationRateLimitExceeded
+            }
+        }
+    }
 }
 
 /// How a request reached its function.

@@ -145,6 +145,11 @@ impl Parking {
         u32::try_from(self.places.len() - 1).expect("fewer than 2^32 requests wait")
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
     /// Takes a request back.
     pub fn take(&mut self, place: u32) -> Request {
         self.free.push(place);

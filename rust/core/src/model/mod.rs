@@ -6,5 +6,7 @@ pub mod billing;
 pub mod client;
 pub mod concurrency;
 pub mod environments;
+pub mod provisioned;
 pub mod rates;
 pub mod scaling;
+pub mod state_keys;

@@ -77,13 +77,14 @@ pub struct ProvisionedPool {
     pending: Option<Micros>,
     /// Environments whose init is billed: created and recycled ones.
     inits: u64,
-    /// The integrals reach up to here.
+    /// The sums over time reach up to here.
     clock: Micros,
     busy_time: i128,
-    ready_time: i128,
     minute_end: Micros,
     minute: Minute,
     last_minute: Minute,
+    /// When READY became what it then was.
+    lives: Vec<(Micros, u32)>,
     /// When each size was requested; a size of 0 ends a span.
     sizes: Vec<(Micros, u32)>,
     tracking: Option<Tracking>,
@@ -94,7 +95,7 @@ pub struct ProvisionedPool {
 }
 
 impl ProvisionedPool {
-    /// A pool without an environment; `now` is when its utilisation begins.
+    /// A pool without an environment.
     pub fn new(now: Micros) -> Self {
         Self {
             requested: 0,
@@ -104,10 +105,10 @@ impl ProvisionedPool {
             inits: 0,
             clock: now,
             busy_time: 0,
-            ready_time: 0,
             minute_end: now.floor_to(Micros::MINUTE) + Micros::MINUTE,
             minute: Minute::default(),
             last_minute: Minute::default(),
+            lives: Vec::new(),
             sizes: Vec::new(),
             tracking: None,
             min: 0,
@@ -159,7 +160,7 @@ impl ProvisionedPool {
         }
         self.pending = None;
         let idle = self.idle().min(self.ready - size);
-        self.ready -= idle;
+        self.set_ready(self.ready - idle, now);
         Requested::Lower { idle }
     }
 
@@ -183,9 +184,16 @@ impl ProvisionedPool {
     fn add_ready(&mut self, now: Micros) -> u32 {
         self.advance(now);
         let created = self.requested - self.ready;
-        self.ready = self.requested;
+        self.set_ready(self.requested, now);
         self.inits += u64::from(created);
         created
+    }
+
+    fn set_ready(&mut self, ready: u32, now: Micros) {
+        if ready != self.ready {
+            self.ready = ready;
+            self.lives.push((now, ready));
+        }
     }
 
     fn set_requested(&mut self, size: u32, now: Micros) {
@@ -208,7 +216,7 @@ impl ProvisionedPool {
         self.advance(now);
         self.busy -= 1;
         if self.ready > self.requested {
-            self.ready -= 1;
+            self.set_ready(self.ready - 1, now);
             return Released::Gone;
         }
         Released::Kept
@@ -224,21 +232,27 @@ impl ProvisionedPool {
         self.inits
     }
 
-    /// Integrals of busy and of READY since the beginning, in environments times µs.
-    pub fn utilisation(&self, now: Micros) -> (i128, i128) {
-        let time = i128::from(self.since_clock(now));
-        let busy = self.busy_time + i128::from(self.busy) * time;
-        (busy, self.ready_time + i128::from(self.ready) * time)
+    /// Integrals of busy and of READY up to `end`, in environments times µs. READY may have changed
+    /// since then; runs may not have begun or ended.
+    pub fn utilisation(&self, end: Micros) -> (i128, i128) {
+        assert!(end >= self.clock || self.busy == 0, "no run is busy after the end");
+        let mut ready_time = 0;
+        let mut lives = self.lives.iter().take_while(|(at, _)| *at <= end).peekable();
+        while let Some((at, ready)) = lives.next() {
+            let to = lives.peek().map_or(end, |(at, _)| *at);
+            ready_time += i128::from(*ready) * i128::from((to - *at).0);
+        }
+        (self.busy_time(end.max(self.clock)), ready_time)
     }
 
-    fn since_clock(&self, now: Micros) -> i64 {
-        assert!(now >= self.clock, "time goes forward");
-        (now - self.clock).0
+    fn busy_time(&self, now: Micros) -> i128 {
+        self.busy_time + i128::from(self.busy) * i128::from((now - self.clock).0)
     }
 
-    /// Takes the integrals up to `now`, at the numbers as they were until now.
+    /// Takes the sums up to `now`, at the numbers as they were until now.
     fn advance(&mut self, now: Micros) {
-        (self.busy_time, self.ready_time) = self.utilisation(now);
+        assert!(now >= self.clock, "time goes forward");
+        self.busy_time = self.busy_time(now);
         if now >= self.minute_end {
             self.end_minute(now);
         }
@@ -343,25 +357,22 @@ impl ProvisionedPool {
     pub fn billed(&self, end: Micros) -> i128 {
         let mut billed = 0;
         let mut span_from = None;
-        let mut last = 0;
-        let close = |span_from: &mut Option<Micros>, at: Micros, last: u32| {
-            let Some(from) = span_from.take() else { return 0 };
-            let rest = (-(at - from).0).rem_euclid(BILLING_UNIT.0);
-            i128::from(last) * i128::from(rest)
-        };
-        let started = self.sizes.iter().filter(|(at, _)| *at <= end);
-        let mut since = Micros::ZERO;
-        for (at, amount) in started {
-            billed += i128::from(last) * i128::from((*at - since).0);
+        let mut sizes = self.sizes.iter().take_while(|(at, _)| *at <= end).peekable();
+        while let Some((at, amount)) = sizes.next() {
             if *amount == 0 {
-                billed += close(&mut span_from, *at, last);
-            } else {
-                span_from.get_or_insert(*at);
+                span_from = None;
+                continue;
             }
-            (since, last) = (*at, *amount);
+            let from = *span_from.get_or_insert(*at);
+            let next = sizes.peek();
+            let to = next.map_or(end, |(at, _)| *at);
+            let mut time = (to - *at).0;
+            if next.is_none_or(|(_, amount)| *amount == 0) {
+                time += (from - to).0.rem_euclid(BILLING_UNIT.0);
+            }
+            billed += i128::from(*amount) * i128::from(time);
         }
-        billed += i128::from(last) * i128::from((end - since).0);
-        billed + close(&mut span_from, end, last)
+        billed
     }
 }
 
@@ -618,6 +629,10 @@ mod tests {
         assert_eq!(pool.release(Micros(ready_at + 14)), Released::Kept);
         assert_eq!(pool.utilisation(Micros(ready_at + 14)), (4, 28));
         assert_eq!(pool.utilisation(Micros(ready_at + 20)), (4, 40));
+        // A size that changes after the last release changes nothing before it.
+        let _ = pool.request(0, Micros(ready_at + 30));
+        assert_eq!(pool.utilisation(Micros(ready_at + 20)), (4, 40));
+        assert_eq!(pool.utilisation(Micros(ready_at + 50)), (4, 60));
     }
 
     fn tracked(size: u32, target: (u64, u64), min: u32, max: u32) -> ProvisionedPool {
@@ -882,7 +897,7 @@ mod tests {
                             live = requested;
                             pending = None;
                         }
-                        if seconds.len() % 60 != 0 {
+                        if !seconds.len().is_multiple_of(60) {
                             continue;
                         }
                         // 60 is a multiple of every READY here: m = sum / (60 × time).
