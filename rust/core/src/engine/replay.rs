@@ -513,14 +513,26 @@ impl Replay {
 
     /// The same within the open minute.
     fn run_due<S: Sink>(&mut self, now: Micros, below: u64, sink: &mut S) {
+        if self.careful {
+            self.run_due_carefully(now, below, sink);
+            return;
+        }
+        // In the plain pool nothing at one instant comes after its arrivals.
+        while let Some((at, event)) = self.calendar.pop_due(now) {
+            if let Event::Release { function, environment } = event {
+                self.release(at, function, environment);
+            } else if let Event::PoolTimer { function } = event {
+                self.pool_timer(at, function);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn run_due_carefully<S: Sink>(&mut self, now: Micros, below: u64, sink: &mut S) {
         while let Some((at, event)) = self.calendar.pop_before(now, below) {
             match event {
                 Event::Release { function, environment } => {
-                    if self.careful {
-                        self.release_carefully(at, function, environment);
-                    } else {
-                        self.release(at, function, environment);
-                    }
+                    self.release_carefully(at, function, environment);
                 }
                 Event::PoolTimer { function } => self.pool_timer(at, function),
                 other => self.happen(at, other, sink),
@@ -737,7 +749,8 @@ impl Replay {
         self.region_worst.record(now);
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // One caller, and every run comes through here.
     fn release(&mut self, now: Micros, id: FunctionId, environment: EnvironmentId) {
         let (policy, ages) = (self.account.idle, self.ages);
         let slot = &mut self.slots[id.index()];

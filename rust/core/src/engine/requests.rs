@@ -34,6 +34,7 @@ pub(super) struct Place {
 
 impl Replay {
     /// Takes in a row of the trace.
+    #[inline(never)]
     pub(super) fn arrive_carefully<S: Sink>(
         &mut self,
         place: usize,
@@ -143,6 +144,8 @@ impl Replay {
     }
 
     /// Something of the careful way happens.
+    #[cold]
+    #[inline(never)]
     pub(super) fn happen<S: Sink>(&mut self, now: Micros, event: Event, sink: &mut S) {
         match event {
             Event::Change { epoch } => self.change(epoch, now),

@@ -502,6 +502,7 @@ impl Replay {
     }
 
     /// Unit and environment of a run are free again.
+    #[inline(never)]
     pub(super) fn release_carefully(
         &mut self,
         now: Micros,
@@ -509,7 +510,7 @@ impl Replay {
         environment: EnvironmentId,
     ) {
         let function = self.slots[id.index()].function;
-        self.touch(function);
+        self.touch(function).levels.busy -= 1;
         let record = *self.environments.get(environment);
         if record.provisioned {
             self.release_provisioned(environment, now);
@@ -532,7 +533,6 @@ impl Replay {
         }
         self.region.release(now, self.ledger.in_flight());
         let metered = &mut self.slots[function.index()];
-        metered.levels.busy -= 1;
         metered.meter.release(now, metered.levels.busy);
         self.last_release = now;
     }
