@@ -12,7 +12,6 @@ import polars as pl
 
 from lambda_replay import _core
 from lambda_replay.exceptions import TraceError, show
-from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH_ROWS", "Engine", "Progress", "Unsorted"]
 
-#: Rows per batch: larger ones leave the cache between decoding and replaying.
-BATCH_ROWS: Final = 100_000
+#: Rows per batch: those of the row groups that we write, which then need no cutting and joining;
+#: much larger ones leave the cache between decoding and replaying.
+BATCH_ROWS: Final = 131_072
 
 #: How often somebody is told how far it is.
 _PROGRESS_EVERY_S: Final = 0.1
@@ -105,7 +105,6 @@ class Engine:
             outcomes=self.outcomes,
             function_minutes=self.function_minutes,
         )
-        self._minutes: list[pl.DataFrame] = []
         self._numbers: dict[str, int] = {}
         #: Names as the trace gives them, by code.
         self._shown: list[str | None] = []
@@ -135,19 +134,19 @@ class Engine:
             fed += batch.height
             if self.outcomes:
                 yield self._decided(batch)
-            self._keep_minutes()
             now = time.monotonic()
             if self.progress is not None and batch.height and now - told >= _PROGRESS_EVERY_S:
                 told = now
                 at = _EPOCH + timedelta(microseconds=batch["timestamp"][-1])
                 self.progress(Progress(fed, self.total, now - started, at))
         self.core.finish()
-        self._keep_minutes()
+        # The core holds them as tightly as a frame would, and one is cheaper than one per batch.
+        self._minutes = pl.DataFrame(self.core.take_minutes())
 
     def _batches(self) -> Iterator[pl.DataFrame]:
         with reading(self.wire.label, self._blame):
             if self.in_order:
-                yield from scan_batches(self.wire.frame, self.batch_rows)
+                yield from self.wire.batches(self.batch_rows)
             else:
                 yield from sorted_batches(self.wire.frame, self.batch_rows)
 
@@ -202,11 +201,6 @@ class Engine:
             entries.append({"code": None, "number": number, "config": config, "function": function})
         return number
 
-    def _keep_minutes(self) -> None:
-        minutes = self.core.take_minutes()
-        if len(minutes):
-            self._minutes.append(pl.DataFrame(minutes))
-
     def _decided(self, batch: pl.DataFrame) -> pl.DataFrame:
         # Every row is decided in the batch that brings it, in its order.
         raw = pl.DataFrame(self.core.take_outcomes())
@@ -221,14 +215,15 @@ class Engine:
         return (pl.DataFrame(self.core.totals())["duration_max_ms"].item() or 0) / 1e3
 
     def minutes(self) -> pl.DataFrame:
-        """Metrics per function and minute, the Region's with a null function, in order of time."""
+        """Metrics per function and minute, the Region's with a null function, in order of time.
+
+        Complete once :meth:`run` has come to its end.
+        """
         names = pl.Series(self.names, dtype=pl.String)
-        raw = pl.concat(self._minutes) if self._minutes else None
-        if raw is None:
-            return pl.DataFrame(schema=MINUTE_SCHEMA)
-        return minute_columns(raw, names).sort(
-            "timestamp", "function", nulls_last=False, maintain_order=True
-        )
+        # The place of a name among all names sorts as the name does, in less time and memory.
+        place = pl.lit(names.rank("ordinal")).gather(pl.col("function"))
+        raw = self._minutes.sort("timestamp", place, nulls_last=False)
+        return minute_columns(raw, names)
 
 
 def outcome_columns(raw: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from lambda_replay.exceptions import TraceError, cut, escape, show
+from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.faults import reading
 from lambda_replay.schema import (
     NOT_MODELLED_COLUMNS,
@@ -22,7 +23,7 @@ from lambda_replay.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lambda_replay.ingest.source import TraceSource
 
@@ -32,6 +33,13 @@ __all__ = ["Wire"]
 GUARDS: Final = ("source", "account", "region")
 #: No instant and no span.
 _NO_INSTANT: Final = 2**63 - 1
+#: Types of which a column comes to the core as it is; all others are text.
+_VIEWED: Final = {
+    "timestamp": pl.Datetime,
+    "duration_ms": pl.Float64,
+    "init_ms": pl.Float64,
+    "row_uid": pl.UInt64,
+}
 #: Columns of spans, by their names on the way to the core.
 SPANS: Final = {"duration": "duration_ms", "init": "init_ms"}
 
@@ -71,6 +79,9 @@ class Wire:
     counts_micros: bool
     notes: tuple[str, ...]
     _categories: Any
+    #: Views of the columns of :attr:`_plain` that make :attr:`frame`, where views are enough.
+    _views: tuple[pl.Expr, ...] | None = None
+    _plain: pl.LazyFrame | None = None
 
     @classmethod
     def of(cls, source: TraceSource) -> Wire:
@@ -91,6 +102,7 @@ class Wire:
         # Codes and units of several files must be the same.
         shared = pl.Categories.random() if several else None
         parts = []
+        columns: list[pl.Expr] = []
         for name, frame, schema in zip(files, source.frames, schemas, strict=True):
             columns = _columns(frame, schema, name, shared)
             if several:
@@ -111,6 +123,8 @@ class Wire:
             frame = frame.with_columns(
                 pl.col("function").cast(pl.Categorical(categories)).to_physical()
             )
+        viewed = not several and _are_views(columns, schemas[0])
+        used = [column.meta.root_names()[0] for column in columns] if viewed else []
         return cls(
             frame=frame,
             source=source,
@@ -122,7 +136,18 @@ class Wire:
             counts_micros=any(schema["timestamp"].is_integer() for schema in schemas),
             notes=_notes(schemas),
             _categories=categories,
+            _views=tuple(columns) if viewed else None,
+            _plain=source.frames[0].select(used) if viewed else None,
         )
+
+    def batches(self, chunk_size: int) -> Iterator[pl.DataFrame]:
+        """Give the rows of :attr:`frame` as the trace has them, ``chunk_size`` at a time."""
+        if self._plain is None or self._views is None:
+            yield from scan_batches(self.frame, chunk_size)
+            return
+        # A node of its own in the query would buffer as many batches again, for no work.
+        for batch in scan_batches(self._plain, chunk_size):
+            yield batch.select_seq(self._views)
 
     @property
     def label(self) -> str:
@@ -288,6 +313,20 @@ def _columns(frame: pl.LazyFrame, schema: pl.Schema, label: str, shared: Any) ->
             raise _refuse("row_uid", schema["row_uid"], label, "an integer, 0 or more")
         columns.append(pl.col("row_uid").cast(pl.UInt64))
     return columns
+
+
+def _are_views(columns: Sequence[pl.Expr], schema: pl.Schema) -> bool:
+    """Whether the core's columns are those of the file by other names and types, bit for bit."""
+    function = schema["function"]
+    views = isinstance(function, pl.Categorical) and function.categories.physical() == pl.UInt32
+    for column in columns:
+        name = column.meta.root_names()[0]
+        dtype = schema[name]
+        if isinstance(dtype, pl.Datetime | pl.Duration):
+            views &= dtype.time_unit == "us"
+        elif name != "function":
+            views &= dtype == _VIEWED.get(name, pl.String)
+    return views
 
 
 def _in_millis(column: pl.Expr, schema: pl.Schema) -> pl.Expr:

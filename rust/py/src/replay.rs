@@ -26,6 +26,8 @@ pub(crate) struct Replay {
     outcomes: Option<OutcomeColumns>,
     /// Number of the function by its code in the trace.
     numbers: Vec<u32>,
+    /// Numbers of the functions of this batch.
+    functions: Vec<u32>,
     /// Rows fed.
     fed: u64,
     /// A panic left the state undefined.
@@ -43,6 +45,7 @@ impl Replay {
                 core: core::Replay::new(account.resolve()?, function_minutes),
                 outcomes: outcomes.then(OutcomeColumns::default),
                 numbers: Vec::new(),
+                functions: Vec::new(),
                 fed: 0,
                 broken: false,
             })
@@ -63,12 +66,12 @@ impl Replay {
         self.attempt(|replay| {
             for batch in &read_batches(data)? {
                 let columns = Columns::of(batch, replay.fed)?;
-                let (mut functions, unseen) = py.detach(|| replay.number(columns.codes));
+                let unseen = py.detach(|| replay.number(columns.codes));
                 if !unseen.is_empty() {
                     replay.register(&unseen, register)?;
-                    (functions, _) = py.detach(|| replay.number(columns.codes));
+                    py.detach(|| replay.number(columns.codes));
                 }
-                replay.replay(py, &columns, &functions, batch)?;
+                replay.replay(py, &columns, batch)?;
             }
             Ok(())
         })
@@ -135,21 +138,20 @@ impl Replay {
         answer
     }
 
-    /// Numbers of the functions of a column of codes, and the codes that have none yet, in order of
-    /// appearance.
-    fn number(&mut self, codes: &[u32]) -> (Vec<u32>, Vec<u32>) {
-        let highest = codes.iter().copied().max().map_or(0, |code| code as usize + 1);
-        if highest > self.numbers.len() {
-            self.numbers.resize(highest, UNSEEN);
-        }
-        let numbers: Vec<u32> = codes.iter().map(|code| self.numbers[*code as usize]).collect();
+    /// Numbers the functions of a column of codes; gives the codes that have no number yet, in order
+    /// of appearance.
+    fn number(&mut self, codes: &[u32]) -> Vec<u32> {
+        let numbers = &self.numbers;
+        let number = |code: &u32| numbers.get(*code as usize).copied().unwrap_or(UNSEEN);
+        self.functions.clear();
+        self.functions.extend(codes.iter().map(number));
         let mut unseen = Vec::new();
-        if numbers.contains(&UNSEEN) {
+        if self.functions.contains(&UNSEEN) {
             let mut seen = std::collections::HashSet::new();
-            let new = codes.iter().zip(&numbers).filter(|(_, number)| **number == UNSEEN);
+            let new = codes.iter().zip(&self.functions).filter(|(_, number)| **number == UNSEEN);
             unseen.extend(new.map(|(code, _)| *code).filter(|code| seen.insert(*code)));
         }
-        (numbers, unseen)
+        unseen
     }
 
     /// Asks for the functions of new codes and adds them.
@@ -162,8 +164,11 @@ impl Replay {
                     return Err(internal("functions are numbered in the order of registration"));
                 }
             }
-            if let Some(code) = entry.code {
-                self.numbers[code as usize] = entry.number;
+            if let Some(code) = entry.code.map(|code| code as usize) {
+                if code >= self.numbers.len() {
+                    self.numbers.resize(code + 1, UNSEEN);
+                }
+                self.numbers[code] = entry.number;
             }
         }
         Ok(())
@@ -173,10 +178,10 @@ impl Replay {
         &mut self,
         py: Python<'_>,
         columns: &Columns<'_>,
-        functions: &[u32],
         batch: &RecordBatch,
     ) -> PyResult<()> {
         let (core, outcomes, first) = (&mut self.core, &mut self.outcomes, self.fed);
+        let functions = &self.functions;
         let answer = py.detach(|| {
             let identities = columns.identities.as_ref().map(|identities| BatchIdentities {
                 columns: identities,
