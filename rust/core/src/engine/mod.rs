@@ -8,7 +8,7 @@
 
 pub mod calendar;
 pub mod event;
-mod provisioning;
+pub mod provisioning;
 pub mod replay;
 mod requests;
 mod runs;

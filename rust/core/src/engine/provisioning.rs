@@ -10,6 +10,7 @@ use crate::model::environments::Pool;
 use crate::model::provisioned::{ProvisionedPool, Released, Requested, Tracking};
 use crate::model::rates::RequestWindow;
 use crate::model::scaling::ScalingRate;
+use crate::model::state_keys::KeyStatistics;
 use crate::rng::{Draw, Identity, Purpose};
 use crate::time::Micros;
 
@@ -412,6 +413,37 @@ impl Replay {
             })
             .collect()
     }
+}
+
+impl Replay {
+    /// The hottest shared records.
+    pub fn hottest_keys(&self, count: usize) -> Vec<(u32, KeyStatistics)> {
+        self.keys.top(count)
+    }
+
+    /// What all shared records together came to.
+    pub fn shared_state(&self) -> SharedState {
+        let end = self.extent().last_release.unwrap_or(Micros::ZERO);
+        SharedState {
+            keys: self.keys.total(),
+            blocked_us: self.keys.blocked(end),
+            most_blocked: self.keys.most_blocked(),
+            throttles: self.throttles_by_waiting,
+        }
+    }
+}
+
+/// What all shared records together came to.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedState {
+    /// Sums over the records; of the longest ones the longest.
+    pub keys: KeyStatistics,
+    /// Units held by runs that waited × time.
+    pub blocked_us: i128,
+    /// Most such units at once.
+    pub most_blocked: u32,
+    /// Throttles while such units were held in the same scope (Z35).
+    pub throttles: u64,
 }
 
 /// What a provisioned pool came to.
