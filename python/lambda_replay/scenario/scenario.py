@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError
 from typing import Any, NoReturn
 
 from lambda_replay.exceptions import Problem, ScenarioError, cut, escape, show
+from lambda_replay.scenario.assemble import resolve
 from lambda_replay.scenario.check import Checked, check
 from lambda_replay.scenario.globs import compile_glob
 from lambda_replay.scenario.keys import (
@@ -18,10 +19,10 @@ from lambda_replay.scenario.keys import (
     parse_key,
     split_assignment,
 )
+from lambda_replay.scenario.plain import put
 from lambda_replay.scenario.problems import Where, problem_at, value_at
 from lambda_replay.scenario.read import Location, parse_toml, parse_value, read_document
 from lambda_replay.scenario.recognised import NOT_APPLIED
-from lambda_replay.scenario.resolve import resolve
 from lambda_replay.scenario.resolved import Resolved
 
 __all__ = ["Scenario"]
@@ -167,7 +168,7 @@ class Scenario:
         where = dict(self._where)
         found = list(problems or ())
         for path, value, location in changes:
-            blocked = _put(data, path, value)
+            blocked = put(data, path, value)
             if blocked is not None:
                 message = (
                     f"{format_key(blocked)} is {show(value_at(data, blocked))}, not a table, "
@@ -251,21 +252,6 @@ class Scenario:
 
 
 # ---------------------------------------------------------------------------- plain data
-
-
-def _put(data: dict[str, Any], path: KeyPath, value: object) -> KeyPath | None:
-    """Set a value in place; if a part of the path is no table, give the path of that part."""
-    table = data
-    for end, name in enumerate(path[:-1], start=1):
-        inner = table.setdefault(str(name), {})
-        if path[:end] == ("account", "idle") and isinstance(inner, str):
-            # The short form, as if it had been written in full.
-            inner = table[str(name)] = {"policy": inner}
-        if not isinstance(inner, dict):
-            return path[:end]
-        table = inner
-    table[str(path[-1])] = value
-    return None
 
 
 def _identity(data: dict[str, object]) -> object:
