@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reference.coincidences import mark_coincidences
+from reference.entities import Environment
 from reference.marks import RULES, Marks, missing
-from reference.measures import functions, metrics, outcome_row, totals
-from reference.model import Environment, Model
+from reference.measures import attempts, batch_numbers, functions, metrics, outcomes, totals
+from reference.model import Model
 from reference.settings import resolve
 from reference.trace import read
 
@@ -29,6 +30,8 @@ class Result:
     ----------
     outcomes
         A row per row of the trace, in the trace's order.
+    attempts
+        A row per row of the trace and attempt, throttled ones included, in order of time.
     metrics
         A row per function and minute; ``function`` is null for the whole region.
     functions
@@ -42,6 +45,7 @@ class Result:
     """
 
     outcomes: list[dict[str, Any]]
+    attempts: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
     functions: list[dict[str, Any]]
     summary: dict[str, Any]
@@ -73,19 +77,17 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
     """
     marks = Marks()
     settings = resolve(scenario, marks)
-    model = Model(settings, read(rows, marks), marks)
+    model = Model(settings, read(rows, marks, settings), marks)
     model.run()
     mark_coincidences(model.log, model.attempts, settings, marks)
-    outcomes = []
-    for batch, attempt in enumerate(model.attempts):
-        given = rows[attempt.row.position]
-        request_id = {"request_id": given["request_id"]} if "request_id" in given else {}
-        outcomes.append(outcome_row(attempt, batch, request_id))
+    batches = batch_numbers(model.attempts)
+    costs: dict[str | None, dict[str, float]] = {}
     return Result(
-        outcomes=sorted(outcomes, key=lambda outcome: outcome["row"]),
-        metrics=metrics(model.attempts, model.snapshots, marks),
-        functions=functions(model.attempts, model.snapshots, marks),
-        summary=totals(model.attempts, model.snapshots, None, marks),
-        environments=model.environments,
+        outcomes=outcomes(model, rows, batches),
+        attempts=attempts(model, batches),
+        metrics=metrics(model, marks),
+        functions=functions(model, costs, marks),
+        summary=totals(model, None, costs.get(None, {}), marks),
+        environments=model.environments.all,
         marks=marks.counts,
     )
