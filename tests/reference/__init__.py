@@ -1,9 +1,9 @@
 """A second implementation of lambda-replay: slow, obvious, and written from the documents alone.
 
 It is the oracle of the differential tests, so it shares no code with the product. ``replay`` is
-its only verb. Modelled so far: synchronous invocations under the account's concurrency limit,
-execution environments with reuse, idle expiry and maximum lifetime, billed time, metrics and
-totals. Whatever else a scenario or a trace asks for is refused with ``ValueError``.
+its only verb. Modelled are synchronous and asynchronous invocations in one account and Region, with
+everything that decides their fate, shared state and money. Event sources are not: whatever else a
+scenario or a trace asks for is refused with ``ValueError``.
 """
 
 from collections import Counter
@@ -16,6 +16,7 @@ from reference.entities import Environment
 from reference.marks import RULES, Marks, missing
 from reference.measures import attempts, batch_numbers, functions, metrics, outcomes, totals
 from reference.model import Model
+from reference.money import costs
 from reference.settings import resolve
 from reference.trace import read
 
@@ -81,13 +82,13 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
     model.run()
     mark_coincidences(model.log, model.attempts, settings, marks)
     batches = batch_numbers(model.attempts)
-    costs: dict[str | None, dict[str, float]] = {}
+    cost_usd = costs(model, marks)
     return Result(
         outcomes=outcomes(model, rows, batches),
         attempts=attempts(model, batches),
         metrics=metrics(model, marks),
-        functions=functions(model, costs, marks),
-        summary=totals(model, None, costs.get(None, {}), marks),
+        functions=functions(model, cost_usd, marks),
+        summary=totals(model, None, cost_usd[None], marks),
         environments=model.environments.all,
         marks=marks.counts,
     )

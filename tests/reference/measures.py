@@ -517,4 +517,4 @@ def functions(
     for name in names:
         if len({one.row.pool for one in model.requests if one.row.name == name}) > 1:
             marks.hit("Z9.qualifier")
-    return [{"function": name, **totals(model, name, costs.get(name, {}), marks)} for name in names]
+    return [{"function": name, **totals(model, name, costs[name], marks)} for name in names]
