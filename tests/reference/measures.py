@@ -4,8 +4,9 @@ Owns every number that is derived from requests, runs and snapshots, but money. 
 shares are exact integers and fractions; a float is made only where a value is handed out.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Any
@@ -198,11 +199,13 @@ def gauged(snapshot: Snapshot, name: str | None) -> dict[str, int]:
 
 
 def gauges(
-    kept: Sequence[Snapshot], name: str | None, minute: int, marks: Marks
+    before: Sequence[Snapshot],
+    inside: Sequence[Snapshot],
+    name: str | None,
+    minute: int,
+    marks: Marks,
 ) -> dict[str, int | None]:
-    """Return the highest values in a minute."""
-    before = [one for one in kept if one.instant < minute][-1:]
-    inside = [one for one in kept if minute <= one.instant < minute + MINUTE]
+    """Return the highest values in a minute, from what stood before and what happened inside."""
     # rule: Z45 (what is carried over counts, unless it ends at the minute's first instant)
     if inside and inside[0].instant == minute and inside[0].kind < ARRIVAL:
         if before and (
@@ -215,7 +218,7 @@ def gauges(
         "UnreservedConcurrentExecutions": None,
         "ClaimedAccountConcurrency": None,
     }
-    seen = [gauged(one, name) for one in before + inside]
+    seen = [gauged(one, name) for one in [*before, *inside]]
     for key in seen[0]:
         values[key] = max(one[key] for one in seen)
     # rule: F6 (nothing when idle)
@@ -254,26 +257,53 @@ def received(model: Model, requests: Sequence[Request]) -> list[int]:
     ]
 
 
-def minutes_of(model: Model, requests: Sequence[Request]) -> list[int]:
-    """Return the first instants of the minutes in which there was any activity."""
-    instants = [attempt.instant for attempt in attempts_of(requests)]
-    instants += received(model, requests)
-    instants += [instant for instant, _ in drop_samples(requests)]
-    minutes = {instant // MINUTE * MINUTE for instant in instants}
+def by_minute(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:
+    """Return values by the minute of their instants."""
+    minutes: dict[int, list[Any]] = defaultdict(list)
+    for instant, value in pairs:
+        minutes[instant // MINUTE * MINUTE].append(value)
+    return minutes
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """What a function, or the region, has in each minute."""
+
+    runs: dict[int, list[Run]]
+    throttles: dict[int, list[Attempt]]
+    ages: dict[int, list[int]]
+    dropped: dict[int, list[int]]
+    received: dict[int, list[int]]
+    going_on: set[int]
+
+    def all(self) -> list[int]:
+        """Return the first instants of the minutes in which there was any activity."""
+        parts = (self.runs, self.throttles, self.ages, self.dropped, self.received)
+        return sorted(self.going_on.union(*parts))
+
+
+def minutes_of(model: Model, requests: Sequence[Request]) -> Minutes:
+    """Return what requests have in each minute."""
+    going_on = set()
     for run in (run for request in requests for run in request.runs):
         # rule: Z45 (a minute in which something only runs on has a row; [start, end))
         end = model.settings.until if run.released is None else run.released
         assert end is not None
         minute = run.start // MINUTE * MINUTE
+        going_on.add(minute)
         while minute < end:
-            minutes.add(minute)
+            going_on.add(minute)
             minute += MINUTE
-    return sorted(minutes)
-
-
-def inside(minute: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the values of instants within a minute."""
-    return [value for instant, value in pairs if minute <= instant < minute + MINUTE]
+    refused = [attempt for attempt in attempts_of(requests) if attempt.run is None]
+    return Minutes(
+        # rule: Z44 (a run belongs to the minute of its start, a throttle to that of its instant)
+        runs=by_minute((run.start, run) for run in runs_of(requests)),
+        throttles=by_minute((attempt.instant, attempt) for attempt in refused),
+        ages=by_minute(ages(requests)),
+        dropped=by_minute(drop_samples(requests)),
+        received=by_minute((instant, 1) for instant in received(model, requests)),
+        going_on=going_on,
+    )
 
 
 def total(values: Sequence[int]) -> int | None:
@@ -303,21 +333,16 @@ def utilisation(model: Model, runs: Sequence[Run]) -> float | None:
 
 def metrics_row(
     model: Model,
-    requests: Sequence[Request],
-    kept: Sequence[Snapshot],
+    minutes: Minutes,
+    values: dict[str, int | None],
     name: str | None,
     minute: int,
     marks: Marks,
 ) -> dict[str, Any]:
-    """Return the metrics of one minute of a function, or of the region."""
-    # rule: Z44 (a run belongs to the minute of its start, a throttle to that of its instant)
-    runs = [run for run in runs_of(requests) if minute <= run.start < minute + MINUTE]
-    throttles = sum(
-        attempt.run is None and minute <= attempt.instant < minute + MINUTE
-        for attempt in attempts_of(requests)
-    )
+    """Return the metrics of one minute of a function, or of the region, given its gauges."""
+    runs = minutes.runs.get(minute, [])
+    throttles = len(minutes.throttles.get(minute, []))
     samples = len(runs) + throttles
-    values = gauges(kept, name, minute, marks)
     if not samples:
         marks.hit("Z45.carried_over")
     elif not runs:
@@ -331,9 +356,7 @@ def metrics_row(
     spilled = [run for run in runs if run.spillover in ("busy", "request_rate")]
     provisioned = [run for run in runs if run.provisioned]
     served = bool(spilled or provisioned)
-    dropped = inside(minute, drop_samples(requests))
-    age = inside(minute, ages(requests))
-    accepted = [one for one in received(model, requests) if minute <= one < minute + MINUTE]
+    dropped, age = minutes.dropped.get(minute, []), minutes.ages.get(minute, [])
     return {
         "timestamp": minute,
         "function": name,
@@ -348,7 +371,7 @@ def metrics_row(
         "ProvisionedConcurrencyInvocations": len(provisioned) if served else None,
         "ProvisionedConcurrencySpilloverInvocations": len(spilled) if served else None,
         "ProvisionedConcurrencyUtilization": utilisation(model, runs),
-        "AsyncEventsReceived": len(accepted) or None,
+        "AsyncEventsReceived": len(minutes.received.get(minute, [])) or None,
         "AsyncEventsDropped": total(dropped),
         "AsyncEventsDropped_samples": len(dropped) or None,
         "AsyncEventAge_max": milliseconds(max(age)) if age else None,
@@ -360,13 +383,15 @@ def metrics_row(
 def metrics(model: Model, marks: Marks) -> list[dict[str, Any]]:
     """Return the metrics of the region and of every function, minute by minute."""
     names: list[str | None] = [None, *sorted({request.row.name for request in model.requests})]
-    kept = levels(model.snapshots)
+    kept = by_minute((one.instant, one) for one in levels(model.snapshots))
     rows = []
     for name in names:
-        own = of_function(model.requests, name)
-        rows += [
-            metrics_row(model, own, kept, name, minute, marks) for minute in minutes_of(model, own)
-        ]
+        minutes = minutes_of(model, of_function(model.requests, name))
+        for minute in minutes.all():
+            earlier = [one for one in kept if one < minute]
+            before = kept[max(earlier)][-1:] if earlier else []
+            values = gauges(before, kept.get(minute, []), name, minute, marks)
+            rows.append(metrics_row(model, minutes, values, name, minute, marks))
     return rows
 
 
@@ -380,7 +405,7 @@ def smallest_with_share(weights: Sequence[tuple[int, int]], share: Fraction) -> 
     reached = 0
     for value, weight in sorted(weights):
         reached += weight
-        if reached >= share * whole:
+        if reached * share.denominator >= share.numerator * whole:
             return value
     message = "no weights"
     raise ValueError(message)
