@@ -1,10 +1,13 @@
 """Limits and the scaling rate, worked by hand: who is refused, by which limit."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from reference.worked import change, column, event, one, play, row, seconds, tries
+from reference.marks import Marks
+from reference.settings import Scaling, resolve
+from reference.worked import S, change, column, event, one, play, row, seconds, tries
 
 RESERVED = "ReservedFunctionConcurrentInvocationLimitExceeded"
 CONCURRENT = "ConcurrentInvocationLimitExceeded"
@@ -209,16 +212,32 @@ def test_z18_step_is_clock_aligned_sliding_is_half_open(
     assert limits(*rows, scaling=scaling) == expected
 
 
-def test_f2_3_former_eras_have_a_regional_burst_of_three_thousand() -> None:
-    rows = [row(0, 9, f"f{index % 7}") for index in range(3_001)]
-    result = play(*rows, concurrency=9_999, era="2019-12", requests_per_second="off")
-    assert result.summary["throttles_by_limit"] == {"scaling_rate": 1}
+@pytest.mark.parametrize(
+    ("era", "expected"),
+    [
+        ("2017-12", Scaling("region", "continuous", 3_000, Fraction(500, 60), 10 * S, False)),
+        ("2020-12", Scaling("region", "continuous", 3_000, Fraction(500, 60), 10 * S, False)),
+        ("2023-11", Scaling("function", "continuous", 1_000, Fraction(100), 10 * S, True)),
+        ("2025-08", Scaling("function", "continuous", 1_000, Fraction(100), 10 * S, True)),
+    ],
+)
+def test_f2_3_every_era_has_its_scaling_rate(era: str, expected: Scaling) -> None:
+    assert resolve({"account": {"era": era}}, Marks()).scaling == expected
+
+
+def test_z18_five_hundred_a_minute_is_exact() -> None:
+    # A token takes 0.12 s: after three of them exactly three are there.
+    scaling = {"capacity": 4, "refill_per_s": "500/60"}
+    rows = [*[row(0, 99)] * 4, row(0.119999, 99), row(0.12, 99), row(0.24, 99), row(0.24, 99)]
+    assert limits(*rows, scaling=scaling, rps={"window_s": 99}) == [
+        *[None] * 4, "scaling_rate", None, None, "scaling_rate",
+    ]  # fmt: skip
 
 
 def test_f2_3_scaling_off_has_no_limit() -> None:
-    rows = [row(0, 9) for index in range(1_001)]
-    assert play(*rows, concurrency=9_999, scaling="off").summary["throttles"] == 0
-    assert play(*rows, concurrency=9_999).summary["throttles_by_limit"] == {"scaling_rate": 1}
+    rows = [row(0, 9)] * 4
+    assert limits(*rows, scaling={"capacity": 3}) == [None] * 3 + ["scaling_rate"]
+    assert limits(*rows, scaling="off") == [None] * 4
 
 
 def test_z19_a_warm_start_beyond_ten_a_second_for_each_unit_buys_one() -> None:
