@@ -4,6 +4,7 @@ Owns the data, no rules. Instants and durations are microseconds.
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from reference.trace import Row
 
@@ -55,6 +56,9 @@ class Run:
         The time-out comes between answer and release.
     failure
         The reason of an error of the handler; null where it answered well.
+    sample
+        Busy / READY of the provisioned pool that serves it, or from which it spilled over, right
+        after its start.
     """
 
     request: "Request"
@@ -93,6 +97,7 @@ class Run:
     lock_wait: int = 0
     reported: int = 0
     billed_us: int = 0
+    sample: Fraction | None = None
 
     @property
     def row(self) -> Row:

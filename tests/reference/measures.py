@@ -312,22 +312,10 @@ def total(values: Sequence[int]) -> int | None:
     return sum(values) if values else None
 
 
-def utilisation(model: Model, runs: Sequence[Run]) -> float | None:
+def highest_sample(runs: Sequence[Run]) -> float | None:
     """Return the highest of the samples that invocations of provisioned pools take."""
     # rule: F6 (busy / allocated, emitted at each invocation)
-    samples = []
-    for run in runs:
-        serving = [
-            pool
-            for pool in model.provisioned.of_function(run.row.name)
-            if pool.name in (run.row.name, run.row.pool)
-        ]
-        if not run.provisioned and run.spillover in (None, "not_ready"):
-            continue
-        for pool in serving:
-            at = [(busy, ready) for since, busy, ready in pool.levels if since <= run.start]
-            if at and at[-1][1]:
-                samples.append(Fraction(*at[-1]))
+    samples = [run.sample for run in runs if run.sample is not None]
     return float(max(samples)) if samples else None
 
 
@@ -370,7 +358,7 @@ def metrics_row(
         **values,
         "ProvisionedConcurrencyInvocations": len(provisioned) if served else None,
         "ProvisionedConcurrencySpilloverInvocations": len(spilled) if served else None,
-        "ProvisionedConcurrencyUtilization": utilisation(model, runs),
+        "ProvisionedConcurrencyUtilization": highest_sample(runs),
         "AsyncEventsReceived": len(minutes.received.get(minute, [])) or None,
         "AsyncEventsDropped": total(dropped),
         "AsyncEventsDropped_samples": len(dropped) or None,
@@ -533,6 +521,18 @@ def totals(
     }
 
 
+def utilisation(model: Model, name: str) -> float | None:
+    """Return which share of a function's provisioned environments was busy, over time."""
+    stretches = [
+        stretch
+        for pool in model.provisioned.of_function(name)
+        for stretch in pool.over_time(*span(model))
+    ]
+    ready = sum(length * ready for length, _, ready in stretches)
+    busy = sum(length * busy for length, busy, _ in stretches)
+    return float(Fraction(busy, ready)) if ready else None
+
+
 def functions(
     model: Model, costs: dict[str | None, dict[str, float]], marks: Marks
 ) -> list[dict[str, Any]]:
@@ -542,4 +542,11 @@ def functions(
     for name in names:
         if len({one.row.pool for one in model.requests if one.row.name == name}) > 1:
             marks.hit("Z9.qualifier")
-    return [{"function": name, **totals(model, name, costs[name], marks)} for name in names]
+    return [
+        {
+            "function": name,
+            **totals(model, name, costs[name], marks),
+            "utilisation": utilisation(model, name),
+        }
+        for name in names
+    ]

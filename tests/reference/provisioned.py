@@ -72,18 +72,30 @@ class Pool:
         idle = [one for one in self.ready if one.idle_since is not None]
         return sorted(idle, key=lambda one: (one.idle_since, one.idle_order))
 
+    def sample(self) -> Fraction | None:
+        """Return the share that is busy now."""
+        return Fraction(self.busy, len(self.ready)) if self.ready else None
+
     def note(self, now: int) -> None:
         """Remember how many are busy and READY from now on."""
         self.levels.append((now, self.busy, len(self.ready)))
+
+    def over_time(self, begin: int, end: int) -> list[tuple[int, int, int]]:
+        """Return (length, busy, READY) of every stretch between two instants."""
+        stretches = []
+        for index, (since, busy, ready) in enumerate(self.levels):
+            until = self.levels[index + 1][0] if index + 1 < len(self.levels) else end
+            length = min(until, end) - max(since, begin)
+            if length > 0:
+                stretches.append((length, busy, ready))
+        return stretches
 
     def utilisation(self, begin: int, end: int) -> Fraction | None:
         """Return the time-weighted mean of busy / READY, null where none was busy."""
         # rule: Z25
         weighted, weight = Fraction(0), 0
-        for index, (since, busy, ready) in enumerate(self.levels):
-            until = self.levels[index + 1][0] if index + 1 < len(self.levels) else end
-            length = min(until, end) - max(since, begin)
-            if length > 0 and ready:
+        for length, busy, ready in self.over_time(begin, end):
+            if ready:
                 weighted += Fraction(busy, ready) * length
                 weight += length
         # rule: Z25 (no value where none was busy)
