@@ -140,7 +140,7 @@ def attempts(model: Model, batches: dict[Run, int]) -> list[dict[str, Any]]:
         model.attempts, key=lambda one: (one.instant, one.row.position, one.row.copy, one.number)
     ):
         run = attempt.run
-        outcome = "throttled"
+        outcome: str | None = "throttled"
         if run:
             # rule: Z13 (the extension cut: error, reason null)
             outcome = "error" if run.failed else "success"

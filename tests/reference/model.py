@@ -277,9 +277,9 @@ class Model(Runs):
             subject.pending = None
             self.make_ready(subject, now)
         else:
-            size = self.provisioned.look(subject, now)
-            if size is not None:
-                self.resize(subject, size, now)
+            wanted = self.provisioned.look(subject, now)
+            if wanted is not None:
+                self.resize(subject, wanted, now)
 
     def arrive(self, row: Row, now: int) -> None:
         """Take a row in: a synchronous request is tried at once, an event is queued."""

@@ -5,7 +5,7 @@ value is handed out.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
 
@@ -24,10 +24,10 @@ FREE_REQUESTS = 1_000_000
 FREE_GB_S = 400_000
 BILLION = 1_000_000_000
 # Up to so many GB-seconds a month, and the price of one.
-DURATION = {
+DURATION: Mapping[str, Sequence[tuple[Fraction | None, Fraction]]] = {
     "x86_64": (
-        (6 * BILLION, Fraction("0.0000166667")),
-        (15 * BILLION, Fraction("0.0000150000")),
+        (Fraction(6 * BILLION), Fraction("0.0000166667")),
+        (Fraction(15 * BILLION), Fraction("0.0000150000")),
         (None, Fraction("0.0000133334")),
     ),
     "arm64": (
@@ -77,13 +77,13 @@ def tiered(before: Fraction, amount: Fraction, architecture: str, marks: Marks) 
     """Return the price of GB-seconds that come after others of the same month."""
     cost, below = Fraction(0), Fraction(0)
     for bound, price in DURATION[architecture]:
-        top = before + amount if bound is None else min(before + amount, Fraction(bound))
+        top = before + amount if bound is None else min(before + amount, bound)
         part = top - max(before, below)
         if part > 0:
             cost += part * price
             if top < before + amount:
                 marks.hit("F7.tier_crossed")
-        below = Fraction(bound or 0)
+        below = bound or Fraction(0)
         if bound is None or before + amount <= bound:
             break
     return cost

@@ -6,7 +6,7 @@ scenario, a schedule, target tracking. Which run takes which stands in ``model.p
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from reference.entities import Environment
@@ -43,6 +43,7 @@ class Pool:
     provision: Provision
     begin: int
     configured: int = 0
+    removed: bool = False
     requested: int = 0
     pending: int | None = None
     ready: list[Environment] = field(default_factory=list)
@@ -139,6 +140,29 @@ class Provisioned:
         self.pools[provision.pool] = pool
         self.bound(pool, now)
         return pool
+
+    def configure(self, provision: Provision, function: str, now: int) -> Pool:
+        """Return the pool of a configuration, with what is new in it."""
+        pool = self.pools.get(provision.pool)
+        if pool is None:
+            return self.add(provision, function, now)
+        old, pool.provision = pool.provision, provision
+        if pool.removed or (old.tracking, old.schedule) != (
+            provision.tracking, provision.schedule,
+        ):  # fmt: skip
+            self.bound(pool, now)
+        if pool.removed or old.tracking != provision.tracking:
+            # rule: Z25 (other tracking counts its minutes anew)
+            pool.next_look = (now // MINUTE + 1) * MINUTE
+            pool.values.clear()
+        pool.removed = False
+        return pool
+
+    def remove(self, pool: Pool) -> None:
+        """Take a pool out of the configuration, with its schedule and its tracking."""
+        pool.provision = replace(pool.provision, initial=0, tracking=None, schedule=())
+        pool.configured = 0
+        pool.removed = True
 
     def bound(self, pool: Pool, now: int) -> None:
         """Take the bounds of target tracking; what a schedule has past is past."""

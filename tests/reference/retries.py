@@ -152,7 +152,7 @@ class Retries:
         """Return the back-off after the last try."""
         row, tries = request.row, len(request.attempts)
         # rule: F4.2 (base x 2^(n-1), capped)
-        most = client.base_us * 2 ** (tries - 1)
+        most: int = client.base_us * 2 ** (tries - 1)
         if client.cap_us is not None and most > client.cap_us:
             self.marks.hit("Z28.cap")
             most = client.cap_us

@@ -99,17 +99,17 @@ def exact(value: Any) -> Fraction:
     return Fraction(str(value)) if isinstance(value, float) else Fraction(value)
 
 
-def instant_of(value: Any) -> int:
+def instant_of(value: int | Fraction | str | datetime) -> int:
     """Return an instant of the scenario in microseconds since the epoch."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         return (aware - EPOCH) // MICROSECOND
-    return math.floor(value)
+    return math.floor(Fraction(value))
 
 
-def is_off(value: Any) -> bool:
+def is_off(value: object) -> bool:
     """Tell whether something is switched off, or not there."""
     return value is None or value == "off"
 
@@ -590,8 +590,8 @@ def resolve_client(value: Any) -> ClientRetry:
     if unknown:
         message = f"the reference does not model client_retry keys {unknown}"
         raise ValueError(message)
-    cap, factor, quota = value.get("cap_s", 20), value.get("factor", "uniform"), value.get("quota")
-    read_timeout = value.get("read_timeout_s")
+    cap, factor = value.get("cap_s", 20), value.get("factor", "uniform")
+    quota, read_timeout = value.get("quota", "off"), value.get("read_timeout_s", "off")
     return ClientRetry(
         max_attempts=int(value.get("max_attempts", 3)),
         base_us=seconds_to_us(value.get("base_s", 1)),
@@ -610,7 +610,7 @@ def resolve_provision(pool: str, everything: bool, value: Any) -> Provision:
     if unknown:
         message = f"the reference does not model provisioned_concurrency keys {unknown}"
         raise ValueError(message)
-    tracking = value.get("target_tracking")
+    tracking = value.get("target_tracking", "off")
     schedule = []
     for entry in value.get("schedule", []):
         if "cron" in entry:
@@ -630,7 +630,7 @@ def resolve_provision(pool: str, everything: bool, value: Any) -> Provision:
 
 def resolve_state(section: Mapping[str, Any]) -> State:
     """Return what runs with one state key do to each other."""
-    longest = section.get("max_lock_wait_s")
+    longest = section.get("max_lock_wait_s", "off")
     backoff = section.get("backoff_ms", 0)
     return State(
         discipline=one_of(section.get("discipline", "lock"), "lock", "optimistic", "append"),

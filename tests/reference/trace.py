@@ -142,7 +142,7 @@ def read_row(row: Mapping[str, Any], position: int, instant: int, marks: Marks) 
 
 def copies(row: Row, settings: Settings, marks: Marks) -> list[Row]:
     """Return what ``load`` makes of a row: nothing, itself, or several."""
-    luck = {"seed": settings.seed, "identity": row.identity, "attempt": 0}
+    luck: dict[str, Any] = {"seed": settings.seed, "identity": row.identity, "attempt": 0}
     if settings.load == 1:
         return [row]
     if settings.load < 1:

@@ -81,16 +81,12 @@ class World:
                 continue
             wanted = {one.pool: one for one in self.settings.provisions(name, self.marks)}
             for pool in self.provisioned.of_function(name):
-                if pool.name not in wanted and pool.configured:
-                    pool.configured = 0
+                if pool.name not in wanted and not pool.removed:
+                    # rule: Z20 (unset by change)
+                    self.provisioned.remove(pool)
                     self.resize(pool, 0, now)
             for provision in wanted.values():
-                pool = self.provisioned.pools.get(provision.pool)
-                if pool is None:
-                    pool = self.provisioned.add(provision, name, now)
-                elif pool.provision != provision:
-                    pool.provision = provision
-                    self.provisioned.bound(pool, now)
+                pool = self.provisioned.configure(provision, name, now)
                 if provision.initial == pool.configured:
                     continue
                 pool.configured = provision.initial
