@@ -176,6 +176,7 @@ RULES = {
     "state.writer_waits": "a writer waited for readers",
     "state.writer_waits_for_writer": "a writer waited for a writer",
     "state.readers_together": "several readers were granted at once",
+    "state.gives_up_next": "a key came free for a run whose wait ended at that instant",
     "state.granted": "a waiting run got its key",
     "state.append": "shared state that is never modified in place",
     "state.by_function": "keys of one function only",

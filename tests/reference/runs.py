@@ -220,7 +220,7 @@ class Runs(Admission):
         else:
             self.marks.hit("Z33.gave_up")
             run.gave_up = True
-        granted = self.keys.leave(run)
+        granted = self.keys.leave(run, now)
         run.key = None
         run.end_at = now
         self.answer(run, now)
@@ -291,7 +291,7 @@ class Runs(Admission):
         self.account(run, now)
         if run.key is not None and self.settings.state.discipline == "lock":
             # rule: Z31 (a key is held to the release)
-            self.grant(self.keys.leave(run), now)
+            self.grant(self.keys.leave(run, now), now)
         if run.overrun:
             self.marks.hit("Z13.overrun")
         reset = run.cut or run.overrun or run.failure == "Crash"

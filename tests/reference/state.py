@@ -57,7 +57,7 @@ class Keys:
             return not key.holders
         return not any(holder.row.writes for holder in key.holders)
 
-    def leave(self, run: Run) -> list[Run]:
+    def leave(self, run: Run, now: int) -> list[Run]:
         """Take a run away, whether it holds or waits; return those who hold the key now."""
         key = self.of(run)
         if run in key.holders:
@@ -67,6 +67,10 @@ class Keys:
         # rule: state (from the head: one writer, or all readers up to the next writer)
         granted = []
         while key.queue and self.compatible(key, key.queue[0]):
+            # rule: Z1, Z10 (whose wait reaches its limit now gives up next, it is not granted)
+            if key.queue[0].limit_at == now:
+                self.marks.hit("state.gives_up_next")
+                break
             granted.append(key.queue.pop(0))
             key.holders.append(granted[-1])
         if len(granted) > 1:

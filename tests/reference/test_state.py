@@ -103,6 +103,14 @@ def test_state_who_gives_up_lets_those_behind_it_through() -> None:
     assert seconds(state(*rows, max_lock_wait_s=3), "end") == [9, 4, 5]
 
 
+def test_z10_a_wait_that_ends_now_is_not_granted_by_another_that_gives_up_now() -> None:
+    # Both waits end at 4 s. The writer's giving up would let the reader behind it through.
+    rows = [read(0, 9, "g"), write(1, 1), read(1, 1), read(3, 1, "g")]
+    result = state(*rows, max_lock_wait_s=3)
+    assert column(result, "reason") == [None, "LockWaitExceeded", "LockWaitExceeded", None]
+    assert seconds(result, "end") == [9, 4, 4, 5]
+
+
 def test_state_a_failed_run_holds_the_key_for_its_whole_duration() -> None:
     rows = [write(0, 3, error="crash"), write(1, 1), event(10, 1)]
     assert seconds(state(*rows), "end")[:2] == [3, 4]
