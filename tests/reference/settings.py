@@ -71,7 +71,17 @@ KNOWN_KEYS: Mapping[str, frozenset[str]] = {
     ),
 }
 # Of the account these alone may change while the trace runs; the rest shapes what is under way.
-CHANGEABLE = ("account.concurrency", "account.requests_per_second", "account.scaling.")
+CHANGEABLE = (
+    "account.concurrency",
+    "account.requests_per_second",
+    "account.scaling",
+    "account.async.",
+    "account.reuse_policy",
+    "account.error.",
+    "account.proactive_fraction",
+    "functions.",
+    "defaults.",
+)
 
 
 # ---- units ---------------------------------------------------------------------------------
@@ -339,7 +349,7 @@ class Settings:
         for change in self.sections.get("changes", []):
             check_keys(change, "change")
             for key in change["set"]:
-                if not key.startswith((*CHANGEABLE, "functions.", "defaults.", "account.scaling")):
+                if not key.startswith(CHANGEABLE):
                     message = f"the reference does not model a change of {key}"
                     raise ValueError(message)
         for fault in self.sections.get("faults", []):

@@ -298,6 +298,7 @@ RARE = frozenset(
         "Z3.timestamp_floored",
         "Z4.lifetime_first",
         "Z42.free_used_up",
+        "state.gives_up_next",
     }
 )
 
