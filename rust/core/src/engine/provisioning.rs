@@ -22,7 +22,9 @@ pub(super) struct Service {
     /// Name of the rows that it serves: of the function, or of one of its versions.
     name: String,
     /// Whether it serves all versions.
-    pub(super) whole: bool,
+    whole: bool,
+    /// Whether the configuration has it still.
+    active: bool,
     pub(super) pool: ProvisionedPool,
     pub(super) idle: Pool,
     pub(super) window: RequestWindow,
@@ -41,7 +43,8 @@ impl Replay {
         let function = self.slots[id.index()].function;
         let name = &self.records[id.index()].name;
         let serves = |service: &Service| {
-            service.function == function && (service.whole || service.name == *name)
+            let named = service.whole || service.name == *name;
+            service.active && service.function == function && named
         };
         let found = self.services.iter().position(serves);
         self.records[id.index()].service =
@@ -84,6 +87,7 @@ impl Replay {
                 self.services[place].provision =
                     Provision { qualifier: None, initial: 0, tracking: None, schedule: Vec::new() };
                 self.services[place].pool.track(None);
+                self.services[place].active = false;
                 self.resize(place, 0, now);
             }
         }
@@ -98,7 +102,8 @@ impl Replay {
                     function,
                     name: pool_name,
                     whole: provision.qualifier.is_none(),
-                    pool: ProvisionedPool::new(self.first_arrival.map_or(now, |at| at.max(now))),
+                    active: true,
+                    pool: ProvisionedPool::new(now),
                     idle: Pool::default(),
                     window: RequestWindow::default(),
                     provision: Provision { initial: 0, tracking: None, ..provision.clone() },
@@ -111,6 +116,7 @@ impl Replay {
             });
             let number = u32::try_from(place).expect("fewer than 2^32 pools");
             let service = &mut self.services[place];
+            service.active = true;
             let before = std::mem::replace(&mut service.provision, provision.clone());
             if before.tracking != provision.tracking {
                 service.pool.track(provision.tracking.map(|it| Tracking {
@@ -343,8 +349,7 @@ impl Replay {
             let Some(before) = changed else { continue };
             let after = &self.records[id.index()].config;
             let shape = |config: &crate::config::FunctionConfig| {
-                let memory = (config.memory_mb, config.default_memory_mb);
-                (memory, config.timeout, config.arm, config.ephemeral_mb)
+                (config.memory_mb(0), config.timeout, config.arm, config.ephemeral_mb)
             };
             if shape(&before) != shape(after) {
                 self.make_obsolete(id);

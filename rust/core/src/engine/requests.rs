@@ -44,25 +44,24 @@ impl Replay {
         let row = columns.row(place);
         let now = self.scaled_time(Micros(columns.batch.timestamps[place]));
         let request = self.request_of(place, row, now, columns);
-        if self.account.until.is_some_and(|until| now >= until) {
-            self.leave_out(&request, now, sink);
-            return;
+        let late = self.account.until.is_some_and(|until| now >= until);
+        if !late {
+            self.run_to(now, order_of_arrival(row, 0), sink);
         }
-        self.run_to(now, order_of_arrival(row, 0), sink);
         let load = self.account.load;
-        if load.to_bits() == 1.0_f64.to_bits() {
+        // So that a lower load keeps a subset (Z38).
+        let kept = load >= 1.0 || self.luck.chance(Purpose::Load, request.draw_of_row(0), load);
+        if !kept {
+            return;
+        }
+        if load > 1.0 {
+            self.add_copies(&request, now, sink);
+        }
+        if late {
+            self.leave_out(&request, sink);
+        } else {
             self.arrive_request(request, now, sink);
-            return;
         }
-        if load < 1.0 {
-            // So that a lower load keeps a subset (Z38).
-            if self.luck.chance(Purpose::Load, request.draw_of_row(0), load) {
-                self.arrive_request(request, now, sink);
-            }
-            return;
-        }
-        self.add_copies(&request, now, sink);
-        self.arrive_request(request, now, sink);
     }
 
     /// Arrivals in the time of the replay (Z37).
@@ -91,7 +90,7 @@ impl Replay {
             let at = now + Micros(after);
             let copied = Request { copy, timestamp: at, ..*request };
             if self.account.until.is_some_and(|until| at >= until) {
-                self.leave_out(&copied, at, sink);
+                self.leave_out(&copied, sink);
                 continue;
             }
             let parked = self.parking.park(&copied);
@@ -135,11 +134,7 @@ impl Replay {
     }
 
     /// A row that arrives after the end of the replay (Z39).
-    fn leave_out<S: Sink>(&mut self, request: &Request, now: Micros, sink: &mut S) {
-        let until = self.account.until.unwrap_or(now);
-        if self.first_arrival.is_some() && !self.stopped {
-            self.run_to(Micros(until.0 - 1), u64::MAX, sink);
-        }
+    fn leave_out<S: Sink>(&mut self, request: &Request, sink: &mut S) {
         self.settle(request, OutcomeKind::Pending, None, None, None, sink);
     }
 

@@ -369,7 +369,8 @@ impl Replay {
         let billed = billed_ms(end.duration + started.billed_init, unit);
         let failed = end.error.is_some() || end.overrun;
         let unfinished = self.account.until.is_some_and(|until| end.release >= until);
-        request.progress.errors += u32::from(failed);
+        let answered = self.account.until.is_none_or(|until| end.answer < until);
+        request.progress.errors += u32::from(failed && !unfinished);
         let run = Run {
             start: started.start,
             end: (!unfinished).then_some(end.release),
@@ -394,7 +395,7 @@ impl Replay {
                 copy: request.copy,
                 number: request.progress.attempts,
                 kind,
-                reason: end.error.filter(|_| !unfinished),
+                reason: end.error.filter(|_| answered),
                 limit: None,
                 at: started.start,
                 run: Some(run),
