@@ -770,7 +770,9 @@ at = "2026-03-01T12:00:00Z"
 discipline = "lock"
 [[changes]]
 at = "2026-03-01T12:00:00Z"
-set = { "functions.checkout.reserved_concurrency" = 0, "functions.checkout.provisioned_concurrency" = "off" }
+[changes.set]
+"functions.checkout.reserved_concurrency" = 0
+"functions.checkout.provisioned_concurrency" = "off"
 [[faults]]
 at = "2026-03-01T12:00:00Z"
 for_s = 600

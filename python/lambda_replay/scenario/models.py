@@ -8,7 +8,7 @@ Owns what a single section may say. Leaves out defaults (resolve.py), keys recog
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, model_validator
 
@@ -19,6 +19,7 @@ from lambda_replay.scenario.section import Section, about
 from lambda_replay.scenario.takes import (
     INSTANT,
     INSTANT_OR_OFF,
+    Context,
     Takes,
     check_choice,
     check_number,
@@ -72,9 +73,10 @@ def _check_policy(value: object, _era: Era) -> str:
 class IdleSection(Section):
     """``[account.idle]``: when idle environments go (F3.3, Z4, Z5)."""
 
-    policy: Annotated[str | None, Takes(_check_policy, choices(IDLE_POLICIES), str)] = Field(
-        default=None, description="What removes idle environments. Default by era (Q9)."
-    )
+    policy: Annotated[
+        str | None,
+        Takes(_check_policy, choices(IDLE_POLICIES), Literal[("off", *IDLE_POLICIES)]),
+    ] = Field(default=None, description="What removes idle environments. Default by era (Q9).")
     seconds: Annotated[
         Number | Pair | None,
         Takes(
@@ -268,8 +270,8 @@ class AccountSection(Section):
         default=None,
         description="Units that must stay unreserved. Default 100, or all where there are fewer.",
     )
-    era: Annotated[str | None, Takes(_check_era, choices(tuple(ERAS)), str)] = Field(
-        default=None, description=about("Preset of every dated rule.", limits.DEFAULT_ERA)
+    era: Annotated[str | None, Takes(_check_era, choices(tuple(ERAS)), Literal[tuple(ERAS)])] = (
+        Field(default=None, description=about("Preset of every dated rule.", limits.DEFAULT_ERA))
     )
     requests_per_second: Annotated[
         int | str | None, whole(limits.CONCURRENCY_RANGE.value, "", "off")
@@ -283,7 +285,14 @@ class AccountSection(Section):
         ScalingSection | str | None,
         table(ScalingSection, 'a table with capacity, refill_per_s, …, or "off"', "off"),
     ] = Field(default=None, description='How fast environments may be added; "off": at any rate.')
-    idle: IdleSection | None = None
+    idle: Annotated[
+        IdleSection | None,
+        Takes(
+            lambda value, era: IdleSection.model_validate(value, context=Context(era=era)),
+            "a table with policy and seconds, or a policy",
+            IdleSection | Literal[("off", *IDLE_POLICIES)],
+        ),
+    ] = Field(default=None, description="When idle environments go (Q9).")
     env: EnvSection | None = None
     error: ErrorSection | None = None
     reuse_policy: Annotated[str | None, choice(*limits.REUSE_POLICIES)] = Field(

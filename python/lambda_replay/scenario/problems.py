@@ -51,8 +51,6 @@ def expected_at(path: KeyPath, era: Era) -> str | None:
     place = place_of(path[:-1])
     field = fields_of(SECTIONS[place]).get(str(path[-1])) if place is not None else None
     takes = takes_of(field) if field is not None else None
-    if path[-1:] == ("idle",):
-        return "a table with policy and seconds, or a policy"
     return None if takes is None else takes.expected(era)
 
 

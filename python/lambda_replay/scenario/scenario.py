@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import FrozenInstanceError
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 from lambda_replay.exceptions import Problem, ScenarioError, cut, escape, show
 from lambda_replay.scenario.assemble import resolve
 from lambda_replay.scenario.check import Checked, check
+from lambda_replay.scenario.findings import findings
 from lambda_replay.scenario.globs import compile_glob
 from lambda_replay.scenario.keys import (
     KeyPath,
@@ -210,6 +212,18 @@ class Scenario:
     def digest(self) -> str:
         """Give the SHA-256 of the resolved scenario: equal for scenarios that replay alike."""
         return self.resolve().digest()
+
+    def findings(self) -> tuple[Problem, ...]:
+        """List what is no error and worth a second look, each where it stands."""
+        found = []
+        for one in findings(self._checked):
+            value = value_at(self._checked.data, one.path)
+            problem = problem_at(one.path, self._where, one.message, code="LR-W001", value=value)
+            if problem.file is None:
+                # A key that is not given has no place but the file.
+                problem = dataclasses.replace(problem, file=self._source)
+            found.append(problem)
+        return tuple(sorted(found, key=lambda one: (one.line or 0, one.column or 0)))
 
     def not_modelled(self) -> tuple[str, ...]:
         """Say which rules of Lambda this version does not apply; without those switched off."""
