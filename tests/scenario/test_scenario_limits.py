@@ -199,6 +199,20 @@ BAD: list[tuple[str, int, str, list[str], str]] = [
         ["did you mean 'min'?"],
         "LR-S003",
     ),
+    (
+        "[functions.f.provisioned_concurrency]\nlive = -1",
+        2,
+        "functions.f.provisioned_concurrency.live",
+        ["-1 is out of range; expected an integer from 0, a table with initial"],
+        "LR-S005",
+    ),
+    (
+        "[functions.f.provisioned_concurrency]\nlive = '5'",
+        2,
+        "functions.f.provisioned_concurrency.live",
+        ["'5' is text; expected an integer from 0", "did you mean 5?"],
+        "LR-S004",
+    ),
     # schedules
     (
         (
