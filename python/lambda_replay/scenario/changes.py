@@ -15,12 +15,13 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from lambda_replay.exceptions import Problem, show
+from lambda_replay.scenario.account import AccountSection
 from lambda_replay.scenario.contradictions import Contradiction, contradictions
 from lambda_replay.scenario.epoch import Epoch
 from lambda_replay.scenario.eras import Era
 from lambda_replay.scenario.functions import FunctionSection
 from lambda_replay.scenario.keys import KeyPath, KeySyntaxError, format_key, parse_key
-from lambda_replay.scenario.models import SECTIONS, AccountSection, ScenarioModel
+from lambda_replay.scenario.models import SECTIONS, ScenarioModel
 from lambda_replay.scenario.plain import put, without
 from lambda_replay.scenario.problems import Where, place_of, problem_at, problem_of
 from lambda_replay.scenario.recognised import drop_accepted

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lambda_replay.scenario import limits
 from lambda_replay.scenario.origins import Origin
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def undocumented_choices(resolved: Resolved) -> Iterator[Undocumented]:
     yield from _environments(found)
     yield from _cold_starts(resolved, found)
     yield from _limits(resolved)
-    yield from _provisioned()
+    yield from _open("Q14", "Q15", "Q16", "Q17", "Q35")
     yield from _async(resolved)
     yield from _rest(resolved)
 
@@ -93,6 +94,8 @@ def _environments(found: dict[str, Origin]) -> Iterator[Undocumented]:
         "Q9",
         f"AWS does not document when idle environments go: {what}.",
     )
+    if policy == "fixed":
+        yield from _open("Q31")
     lifetime = found["account.env.max_lifetime"].value
     lives = "without end" if lifetime == "off" else _seconds(lifetime)
     yield _one(
@@ -143,6 +146,7 @@ def _cold_starts(resolved: Resolved, found: dict[str, Origin]) -> Iterator[Undoc
         f"{'' if account.aborted_init_billed else ' not'}.",
         "aborted_init",
     )
+    yield from _open("Q13")
 
 
 def _limits(resolved: Resolved) -> Iterator[Undocumented]:
@@ -156,22 +160,7 @@ def _limits(resolved: Resolved) -> Iterator[Undocumented]:
             f"here the mode is {account.scaling_mode}.",
             "scaling",
         )
-        yield _one(
-            "account.scaling.token_on_suppressed_init",
-            False,
-            "Q2",
-            "AWS does not document whether re-initialising after an error counts towards the "
-            "scaling rate: here it does not.",
-            "errors",
-        )
-        yield _one(
-            "reason",
-            "by table",
-            "Q3",
-            "AWS does not document the reason given when the scaling rate refuses a request: "
-            "here it is ConcurrentInvocationLimitExceeded.",
-            "scaling",
-        )
+        yield from _open("Q2", "Q3")
         coupled = account.scaling is not None and account.scaling.rps_coupling
         yield _one(
             "account.scaling.rps_coupling",
@@ -181,6 +170,8 @@ def _limits(resolved: Resolved) -> Iterator[Undocumented]:
             f"{'warm starts beyond 10 a second and unit buy one' if coupled else 'freely'}.",
             "rps",
         )
+        if coupled:
+            yield from _open("Q37")
     if any(epoch.account.rps is not None for epoch in resolved.epochs):
         yield _one(
             "account.rps.mode",
@@ -190,20 +181,8 @@ def _limits(resolved: Resolved) -> Iterator[Undocumented]:
             f"here a {account.rps_mode.replace('_', ' ')} of {account.rps_window_us / 1e6:g} s.",
             "rps",
         )
-        yield _one(
-            "rps",
-            "admitted",
-            "Q32",
-            "AWS does not document what request-rate limits count: here what is admitted.",
-            "rps",
-        )
-    yield _one(
-        "order of checks",
-        "rate, provisioned, concurrency, scaling",
-        "Q6",
-        "AWS does not document which limit it tests first; the reason may differ where two bind.",
-        "throttles",
-    )
+        yield from _open("Q32")
+    yield from _open("Q6", "Q25")
     yield _one(
         "account.min_unreserved",
         account.min_unreserved,
@@ -214,33 +193,87 @@ def _limits(resolved: Resolved) -> Iterator[Undocumented]:
         "provisioned",
     )
     if len(resolved.epochs) > 1:
-        yield _one(
-            "changes",
-            "new requests",
-            "Q27",
-            "AWS does not document what a lowered limit does to runs under way: here they finish.",
-            "changes",
-        )
+        yield from _open("Q27")
 
 
-def _provisioned() -> Iterator[Undocumented]:
-    for rule, value, sentence in (
-        ("Q14", "90 s + N/100 s", "how long provisioning takes: here 90 s and 1 s per 100"),
-        ("Q15", "old until new", "what serves during a change of size: here what was READY"),
-        (
-            "Q16",
-            "proportional",
-            "the steps of target tracking: here up as needed, down by 10 %",
-        ),
-        ("Q17", "unreserved", "whose units a spilled run takes: here unreserved ones"),
-    ):
-        yield _one(
-            "provisioned_concurrency",
-            value,
-            rule,
-            f"AWS does not document {sentence}.",
-            "provisioned",
-        )
+#: Choices that no key decides: what it is about, the sentence, the facts.
+_OPEN: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
+    "Q2": (
+        "scaling after errors",
+        "whether re-initialising after an error counts towards the scaling rate: here it does not",
+        ("errors",),
+    ),
+    "Q3": (
+        "reason of scaling_rate",
+        "the reason given when the scaling rate refuses: here ConcurrentInvocationLimitExceeded",
+        ("scaling",),
+    ),
+    "Q6": (
+        "order of checks",
+        "which limit is tested first: the reason may differ where two bind",
+        ("throttles",),
+    ),
+    "Q7": ("retries of clients", "how it counts a client's retries: here each", ("clients",)),
+    "Q13": (
+        "aborted init",
+        "whether an aborted init holds its unit of concurrency: here it does",
+        ("aborted_init",),
+    ),
+    "Q14": (
+        "allocation",
+        "how long provisioning takes: here 90 s and 1 s per 100",
+        ("provisioned",),
+    ),
+    "Q15": (
+        "change of size",
+        "what serves while provisioned concurrency changes: here what was READY",
+        ("provisioned",),
+    ),
+    "Q16": (
+        "target tracking",
+        "the steps of target tracking: here up as needed, down by 10 %",
+        ("provisioned",),
+    ),
+    "Q17": ("spillover", "whose units a spilled run takes: here unreserved", ("provisioned",)),
+    "Q19": ("first retry", "what a retry's wait counts from: here the run's end", ("retries",)),
+    "Q20": ("back-off", "when the back-off starts anew: here after any run", ("retries",)),
+    "Q23": ("backlog", "how its queue slows down under backlog: here not at all", ("async",)),
+    "Q24": (
+        "fairness",
+        "who gets a unit that becomes free: here who asks first",
+        ("async",),
+    ),
+    "Q25": (
+        "ties",
+        "what comes first at one instant, an end or a start: here ends",
+        ("throttles",),
+    ),
+    "Q26": ("service errors", "how often its own service fails: here never", ("async", "clients")),
+    "Q27": (
+        "lowered limits",
+        "what a lowered limit does to runs under way: here they finish",
+        ("changes",),
+    ),
+    "Q31": (
+        "idle time",
+        "whether an environment idle for exactly its time is gone: here it is",
+        (),
+    ),
+    "Q32": ("requests", "what request-rate limits count: here what is admitted", ("rps",)),
+    "Q35": (
+        "at the start",
+        "what there is when a trace begins: here provisioned environments are READY",
+        ("provisioned",),
+    ),
+    "Q37": ("first request", "whether a first request is coupled: here it is not", ("rps",)),
+}
+
+
+def _open(*rules: str) -> Iterator[Undocumented]:
+    for rule in rules:
+        about, sentence, facts = _OPEN[rule]
+        value = limits.CHOICES[rule].value
+        yield _one(about, value, rule, f"AWS does not document {sentence}.", *facts)
 
 
 def _async(resolved: Resolved) -> Iterator[Undocumented]:
@@ -273,31 +306,11 @@ def _async(resolved: Resolved) -> Iterator[Undocumented]:
         ),
         "retries",
     )
-    yield _one(
-        "account.async.backlog_factor",
-        1,
-        "Q23",
-        "AWS slows its queue down under backlog and does not say how: here it does not.",
-        "async",
-    )
-    yield _one(
-        "async",
-        "in order of time",
-        "Q24",
-        "AWS does not document who gets a unit that becomes free: here who asks first.",
-        "async",
-    )
+    yield from _open("Q19", "Q20", "Q23", "Q24")
 
 
 def _rest(resolved: Resolved) -> Iterator[Undocumented]:
-    yield _one(
-        "account.system_error_rate",
-        0,
-        "Q26",
-        "AWS does not document how often its own service fails: here never.",
-        "async",
-        "clients",
-    )
+    yield from _open("Q7", "Q26")
     yield _one(
         "state.discipline",
         resolved.state.discipline,

@@ -246,6 +246,8 @@ class Epoch:
         Those of [functions], by their key.
     globs
         Those of them that are globs, most specific first.
+    sets_apart
+        Whether any of them reserves or provisions units.
     """
 
     at_us: int | None
@@ -253,6 +255,7 @@ class Epoch:
     default: Mapping[str, Any] = field(hash=False)
     sections: Mapping[str, Section] = field(repr=False, hash=False)
     globs: tuple[Section, ...] = field(repr=False, hash=False)
+    sets_apart: bool
     _by_name: dict[str, ResolvedFunction] = field(default_factory=dict, repr=False, compare=False)
     _by_keys: dict[tuple[tuple[str, ...], tuple[str, ...]], ResolvedFunction] = field(
         default_factory=dict, repr=False, compare=False
@@ -265,7 +268,9 @@ class Epoch:
             keys = self.sections_for(name)
             bare, qualifier = split(name) or (name, LATEST)
             # Reserved and provisioned concurrency go by the bare name (Z9).
-            shared = keys if qualifier == LATEST else self.sections_for(bare)
+            shared = keys
+            if self.sets_apart and qualifier != LATEST:
+                shared = self.sections_for(bare)
             # Few combinations of sections serve many names.
             known = self._by_keys.get((keys, shared))
             if known is None:
@@ -324,4 +329,6 @@ class Epoch:
         return section is not None and key in section.given
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Epoch, (self.at_us, self.account, self.default, self.sections, self.globs)
+        # Without what is only kept to be found faster.
+        values = (self.at_us, self.account, self.default, self.sections, self.globs)
+        return Epoch, (*values, self.sets_apart)

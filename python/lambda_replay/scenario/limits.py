@@ -88,9 +88,6 @@ SCALING_MODE: Final = Setting(
 SCALING_STEP_S: Final = Setting(
     10, rule="F2.3", source="AWS states the rate for 10 s", documented=True
 )
-REFILL_DIGITS: Final = Setting(
-    9, rule="Z18", source="bound of our own: kept exact", documented=False
-)
 
 #: Lifetime of an environment, drawn between the two.
 MAX_LIFETIME_S: Final = Setting(
@@ -230,3 +227,38 @@ TIME_SCALE_RANGE: Final = Setting(
 )
 LOAD: Final = Setting(1.0, rule="Z38", source="as the trace has it", documented=False)
 LOAD_MAX: Final = Setting(1_000, rule="Z38", source="bound of our own", documented=False)
+
+# ---------------------------------------------------------------------------- choices without a key
+
+
+def _choice(rule: str, value: str, source: str) -> tuple[str, Setting[str]]:
+    return rule, Setting(value, rule=rule, source=source, documented=False)
+
+
+#: What AWS leaves open (functions.md §9) and no key decides, by rule.
+CHOICES: Final[dict[str, Setting[str]]] = dict(
+    (
+        _choice("Q2", "no token", "a token is for a new environment"),
+        _choice("Q3", "ConcurrentInvocationLimitExceeded", "only two reasons have a known cause"),
+        _choice("Q6", "rate, provisioned, concurrency, scaling", "no matter with one limit"),
+        _choice("Q7", "requests of their own", "Lambda sees separate requests"),
+        _choice("Q13", "held", "measured: the caller waited 13.2 s for 10 s of init and 3 s"),
+        _choice("Q14", "90 s + N/100 s", "'a minute or two', 6,000 a minute"),
+        _choice("Q15", "old until new", "conservative; fewer at once where idle"),
+        _choice("Q16", "up as needed, down by 10 %", "3 points are all that is documented"),
+        _choice("Q17", "unreserved", "avoids counting twice in what is claimed"),
+        _choice(
+            "Q19", "end of the run", "measured: an 80 s run was retried 138.2 s after its start"
+        ),
+        _choice("Q20", "anew after a run", "natural"),
+        _choice("Q23", "none", "unquantified"),
+        _choice("Q24", "order of time", "deterministic"),
+        _choice("Q25", "ends first", "gives the caller the benefit; makes Little's law exact"),
+        _choice("Q26", "0", "no data"),
+        _choice("Q27", "runs finish", "inferred"),
+        _choice("Q31", "expired", "as Q25: a timer comes before a start"),
+        _choice("Q32", "admitted requests", "a refusal must leave no trace"),
+        _choice("Q35", "READY at the start", "configuration that was there before"),
+        _choice("Q37", "not coupled", "rps 0 is not above 0"),
+    )
+)

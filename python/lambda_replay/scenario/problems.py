@@ -48,6 +48,8 @@ def place_of(path: KeyPath) -> str | None:
 
 def expected_at(path: KeyPath, era: Era) -> str | None:
     """Say what would be right at a path; None where that is a plain table or unknown."""
+    if path[-2:-1] == ("provisioned_concurrency",) and path[-1] not in OF_POOL:
+        return 'an integer from 0, a table with initial, target_tracking and schedule, or "off"'
     place = place_of(path[:-1])
     field = fields_of(SECTIONS[place]).get(str(path[-1])) if place is not None else None
     takes = takes_of(field) if field is not None else None

@@ -6,6 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from lambda_replay.scenario import limits
+from lambda_replay.scenario.account import (
+    AccountSection,
+    AsyncSection,
+    BillingSection,
+    ErrorSection,
+    PricingSection,
+    RpsSection,
+    ScalingSection,
+    exact_refill,
+)
 from lambda_replay.scenario.epoch import (
     Client,
     Epoch,
@@ -19,17 +29,7 @@ from lambda_replay.scenario.epoch import (
 from lambda_replay.scenario.eras import Era, IdlePolicy
 from lambda_replay.scenario.functions import CLIENTS, ClientSection, FunctionSection, PoolSection
 from lambda_replay.scenario.globs import compile_glob, literal_characters, literal_prefix
-from lambda_replay.scenario.models import (
-    AccountSection,
-    AsyncSection,
-    BillingSection,
-    ErrorSection,
-    PricingSection,
-    RpsSection,
-    ScalingSection,
-    ScenarioModel,
-    exact_refill,
-)
+from lambda_replay.scenario.models import ScenarioModel
 from lambda_replay.scenario.units import Number, Pair, ms_to_us, s_to_us
 
 __all__ = ["idle_in_force", "or_default", "resolve_epoch", "section_of"]
@@ -51,6 +51,7 @@ def resolve_epoch(model: ScenarioModel, era: Era, at_us: int | None = None) -> E
         default=_defaults(model.account, era) | _given(model.defaults),
         sections=sections,
         globs=tuple(globs),
+        sets_apart=any({"reserved", "provisioned"} & one.given.keys() for one in sections.values()),
     )
 
 
