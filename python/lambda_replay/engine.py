@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from lambda_replay import _core
+from lambda_replay.costs import Costs, costs_of
 from lambda_replay.exceptions import TraceError, show
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
 from lambda_replay.names import LATEST, split
-from lambda_replay.schema import ATTEMPT_SCHEMA, INSTANT, MINUTE_SCHEMA, OUTCOME_SCHEMA
+from lambda_replay.schema import (
+    ATTEMPT_SCHEMA,
+    INSTANT,
+    KEY_SCHEMA,
+    MINUTE_SCHEMA,
+    OUTCOME_SCHEMA,
+)
 from lambda_replay.worker import Cancelled
 
 if TYPE_CHECKING:
@@ -127,6 +134,7 @@ class Engine:
         #: Rows that are not decided yet, where outcomes must tell their request_id.
         self._open: pl.DataFrame | None = None
         self._rows_seen = 0
+        self._costs: Costs | None = None
         entries: list[dict[str, Any]] = []
         for name in self.scenario.literal_names():
             self._number(name, entries)
@@ -280,6 +288,77 @@ class Engine:
         if not self._attempts:
             return pl.DataFrame(schema=ATTEMPT_SCHEMA)
         return attempt_columns(pl.concat(self._attempts), copies=self.scenario.load > 1)
+
+    def costs(self) -> Costs:
+        """Price the finished replay, once."""
+        if self._costs is None:
+            self._costs = costs_of(self)
+        return self._costs
+
+    def first_month(self) -> tuple[int, int]:
+        """Calendar month of the first arrival."""
+        first = _EPOCH + timedelta(microseconds=self.core.extent()["first"] or 0)
+        return first.year, first.month
+
+    def utilisation(self) -> list[float | None]:
+        """Mean of busy over READY of each function's provisioned environments, over time."""
+        sums: dict[int, list[int]] = {}
+        for pool in self.core.provisioned_pools():
+            busy, ready = sums.setdefault(pool["function"], [0, 0])
+            sums[pool["function"]] = [busy + pool["busy_us"], ready + pool["ready_us"]]
+        shares = {number: busy / ready for number, (busy, ready) in sums.items() if ready}
+        return [shares.get(number) for number in range(len(self.names))]
+
+    def shared_state(self) -> dict[str, Any]:
+        """Say what shared records came to; empty where there are none."""
+        state = self.core.shared_state()
+        if not state["runs"]:
+            return {}
+        extent = self.core.extent()
+        span = (extent["last_release"] or 0) - (extent["first"] or 0)
+        return {
+            **{name: state[name] for name in ("runs", "writers", "waits", "conflicts")},
+            "wait_s": state["wait_us"] / 1e6,
+            "longest_wait_ms": state["longest_wait_us"] / 1e3,
+            "longest_queue": state["longest_queue"],
+            "time_outs": state["time_outs"],
+            "wait_billed_s": state["wait_billed_ms"] / 1e3,
+            "blocked_mean": state["blocked_us"] / span if span > 0 else 0.0,
+            "blocked_max": state["most_blocked"],
+            "throttles": state["throttles"],
+        }
+
+    def keys_table(self) -> pl.DataFrame:
+        """Give the hottest shared records, by the time that runs waited for them."""
+        raw = pl.DataFrame(self.core.hottest_keys(self.scenario.state.top))
+        if not raw.height or self.scenario.state.scope == "function":
+            return pl.DataFrame(schema=KEY_SCHEMA)
+        names = pl.Series("state_key", self.wire.key_names(raw["key"].to_list()), dtype=pl.String)
+        return raw.drop("key").insert_column(0, names).filter(pl.col("runs") > 0)
+
+    def facts(self) -> frozenset[str]:
+        """Say what the finished replay exercised (:data:`lambda_replay.scenario.FACTS`)."""
+        row = pl.DataFrame(self.core.totals()).row(0, named=True)
+        scenario = self.scenario
+        epochs = range(len(scenario.epochs))
+        functions = [epoch.function(name) for epoch in scenario.epochs for name in self.names]
+        found = {
+            "async": row["async_age_max_ms"] is not None or row["dropped"] > 0,
+            "changes": len(epochs) > 1,
+            "clients": any(function.client is not None for function in functions),
+            "cold_starts": row["cold_starts"] > 0,
+            "errors": row["errors"] > 0,
+            "retries": row["async_age_max_ms"] is not None
+            and row["throttles"] + row["errors"] > 0,
+            "proactive": scenario.account.proactive_fraction > 0,
+            "provisioned": bool(self.core.provisioned_pools()),
+            "reserved": any(function.reserved is not None for function in functions),
+            "rps": row["throttles_account_rps"] + row["throttles_reserved_rps"] > 0,
+            "scaling": row["throttles_scaling_rate"] > 0,
+            "state": self.core.shared_state()["runs"] > 0,
+            "throttles": row["throttles"] > 0,
+        }
+        return frozenset(name for name, holds in found.items() if holds)
 
     def longest_run_s(self) -> float:
         """Longest handler time of all runs; 0 where nothing ran."""

@@ -498,6 +498,8 @@ pub struct Totals {
     pub spillover: u64,
     /// Events delivered to a destination of failures.
     pub deliveries: u64,
+    /// Asynchronous events whose last try failed.
+    pub async_errors: u64,
     /// From the timestamp to the start of the last run.
     pub waits: Distribution,
     /// Age of asynchronous events at each attempt.

@@ -85,6 +85,7 @@ pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
     add("provisioned_invocations", count(|totals| totals.provisioned));
     add("spillover_invocations", count(|totals| totals.spillover));
     add("deliveries", count(|totals| totals.deliveries));
+    add("async_error", count(|totals| totals.async_errors));
     for (name, values) in [
         ("wait", totals.iter().map(|totals| &totals.waits).collect::<Vec<_>>()),
         ("async_age", totals.iter().map(|totals| &totals.ages).collect()),

@@ -161,6 +161,7 @@ pub(super) struct CarefulTotals {
     pub(super) provisioned: u64,
     pub(super) spillover: u64,
     pub(super) deliveries: u64,
+    pub(super) async_errors: u64,
     pub(super) waits: Distribution,
     pub(super) ages: Distribution,
 }
@@ -876,6 +877,7 @@ impl Replay {
             provisioned: 0,
             spillover: 0,
             deliveries: 0,
+            async_errors: 0,
             waits: Distribution::default(),
             ages: Distribution::default(),
         };
@@ -900,6 +902,7 @@ impl Replay {
         totals.provisioned += careful.provisioned;
         totals.spillover += careful.spillover;
         totals.deliveries += careful.deliveries;
+        totals.async_errors += careful.async_errors;
         totals.waits.merge(&careful.waits);
         // A synchronous request of the plain pool that runs starts when it arrives.
         totals.waits.histogram.record_times(Micros::ZERO, plain_runs);
@@ -925,6 +928,7 @@ impl Replay {
             provisioned: 0,
             spillover: 0,
             deliveries: 0,
+            async_errors: 0,
             waits: Distribution::default(),
             ages: Distribution::default(),
         };

@@ -606,6 +606,7 @@ impl Replay {
         if let Some(at) = settled.filter(|_| request.source == Source::Async) {
             let given_up = matches!(kind, OutcomeKind::Error | OutcomeKind::Dropped);
             totals.deliveries += u64::from(given_up && on_failure);
+            totals.async_errors += u64::from(kind == OutcomeKind::Error);
             let extra = self.extras.at(function, at);
             extra.dropped += u64::from(given_up);
             extra.dropped_samples += 1;
