@@ -104,7 +104,9 @@ impl Sink for Digest {
     #[allow(clippy::cast_sign_loss)] // Modulo 2^64.
     fn outcome(&mut self, outcome: &Outcome) {
         if let Some(run) = outcome.run {
-            self.0 = self.0.wrapping_add((run.end.map_or(0, |end| end.0) as u64).wrapping_mul(outcome.row + 1));
+            self.0 = self.0.wrapping_add(
+                (run.end.map_or(0, |end| end.0) as u64).wrapping_mul(outcome.row + 1),
+            );
         }
     }
 }

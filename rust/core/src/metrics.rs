@@ -382,7 +382,8 @@ const fn row(
     counts: Counts,
     levels: Levels,
 ) -> MinuteRow {
-    let Levels { busy: concurrency, alive: environments, provisioned, unreserved, claimed } = levels;
+    let Levels { busy: concurrency, alive: environments, provisioned, unreserved, claimed } =
+        levels;
     let minute = minute.start();
     MinuteRow {
         function,

@@ -183,9 +183,10 @@ fn epoch(at: Option<i64>, limits: &Limits) -> Epoch {
 }
 
 fn fault(entry: &FaultEntry) -> PyResult<Fault> {
-    let error = entry.error.as_deref().map(|error| {
-        either(error, [("handled", RowError::Handled), ("crash", RowError::Crash)])
-    });
+    let error = entry
+        .error
+        .as_deref()
+        .map(|error| either(error, [("handled", RowError::Handled), ("crash", RowError::Crash)]));
     Ok(Fault {
         from: Micros(entry.from_us),
         to: Micros(entry.to_us),

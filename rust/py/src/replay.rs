@@ -252,8 +252,7 @@ impl Replay {
                 let function = entry.function.map(FunctionId);
                 let epochs =
                     epochs.into_iter().map(|(epoch, config)| (epoch, config.into())).collect();
-                let number =
-                    self.core.add_function(entry.name, epochs, function, entry.literal).0;
+                let number = self.core.add_function(entry.name, epochs, function, entry.literal).0;
                 if number != entry.number {
                     return Err(internal("functions are numbered in the order of registration"));
                 }

@@ -16,6 +16,7 @@ use crate::time::Micros;
 
 /// A provisioned pool: its numbers, its idle environments, its configuration.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(super) struct Service {
     /// The function that it belongs to.
     pub(super) function: FunctionId,
@@ -282,8 +283,8 @@ impl Replay {
                 self.provisioned_gone(function, 1);
             }
             Released::Kept => {
-                let replaced = record.retires_at <= now
-                    || (record.resets && self.account.destroy_on_reset);
+                let replaced =
+                    record.retires_at <= now || (record.resets && self.account.destroy_on_reset);
                 if replaced {
                     let new = self.create_provisioned(place, now);
                     self.services[place].pool.recycled();

@@ -43,6 +43,7 @@ pub(super) const ARRIVALS: u64 = order_of_arrival(0, 0);
 /// nobody has taken yet; it does not grow with the trace. Cutting the trace into other batches
 /// changes nothing.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Replay {
     pub(super) account: AccountConfig,
     /// Whether environments have a maximum lifetime.
@@ -445,13 +446,7 @@ impl Replay {
     ///
     /// Histograms do not fit into a cache. Counted together, their misses overlap instead of each
     /// holding up the event loop.
-    fn tally(
-        &mut self,
-        first: usize,
-        functions: &[u32],
-        durations: &[i64],
-        columns: Columns<'_>,
-    ) {
+    fn tally(&mut self, first: usize, functions: &[u32], durations: &[i64], columns: Columns<'_>) {
         let memory = columns.batch.memory.map(|memory| &memory[first..]);
         // A division by a constant is a multiplication: the two units of the eras are worth that.
         match (self.account.billing_unit, memory) {
@@ -881,12 +876,12 @@ impl Replay {
             waits: Distribution::default(),
             ages: Distribution::default(),
         };
-        self.add_careful(&mut totals, record);
+        Self::add_careful(&mut totals, record);
         totals
     }
 
     /// Adds what went the careful way, and what all else in the plain pool means in its terms.
-    fn add_careful(&self, totals: &mut Totals, record: &Record) {
+    fn add_careful(totals: &mut Totals, record: &Record) {
         let careful = &record.careful;
         let plain_runs = record.closed.counts.invocations - careful.invocations;
         let plain_throttles = record.closed.counts.throttles - careful.throttles;
@@ -938,7 +933,7 @@ impl Replay {
             for (sum, more) in totals.throttles_by_limit.iter_mut().zip(record.throttles_by_limit) {
                 *sum += more;
             }
-            self.add_careful(&mut totals, record);
+            Self::add_careful(&mut totals, record);
         }
         totals
     }

@@ -3,9 +3,7 @@
 
 use crate::batch::Extras;
 use crate::config::{FunctionConfig, RowError};
-use crate::engine::event::{
-    Event, order_of_arrival, order_of_give_up, order_of_retry,
-};
+use crate::engine::event::{Event, order_of_arrival, order_of_give_up, order_of_retry};
 use crate::engine::replay::{Columns, Replay};
 use crate::ids::{EnvironmentId, FunctionId};
 use crate::model::client::{error_wait, throttle_wait};
@@ -43,7 +41,7 @@ impl Replay {
     ) {
         let row = columns.row(place);
         let now = self.scaled_time(Micros(columns.batch.timestamps[place]));
-        let request = self.request_of(place, row, now, columns);
+        let request = request_of(place, row, now, columns);
         let late = self.account.until.is_some_and(|until| now >= until);
         if !late {
             self.run_to(now, order_of_arrival(row, 0), sink);
@@ -95,41 +93,6 @@ impl Replay {
             }
             let parked = self.parking.park(&copied);
             self.calendar.push(at, order_of_arrival(request.row, copy), Event::Arrival { parked });
-        }
-    }
-
-    fn request_of(&self, place: usize, row: u64, now: Micros, columns: Columns<'_>) -> Request {
-        let batch = columns.batch;
-        let extras = batch.extras.unwrap_or_default();
-        let Extras { sources, errors, error_runs, extensions, payloads, state_keys, reads } = extras;
-        let duration = Micros(columns.checked.durations[place]);
-        let extension = extensions.map_or(Micros::ZERO, |spans| spans.get(place));
-        Request {
-            row,
-            copy: 0,
-            number: 0,
-            timestamp: now,
-            id: FunctionId(batch.functions[place]),
-            shown: columns.shown(place),
-            source: match sources.map_or(0, |sources| sources[place]) {
-                0 => Source::Sync,
-                _ => Source::Async,
-            },
-            duration,
-            extension: extension.min(duration),
-            init: columns.checked.init(place),
-            memory_mb: batch.memory.map_or(0, |memory| memory[place]),
-            error: match errors.map_or(0, |errors| errors[place]) {
-                0 => None,
-                1 => Some(RowError::Handled),
-                _ => Some(RowError::Crash),
-            },
-            error_runs: error_runs.map_or(u32::MAX, |runs| runs[place]),
-            payload: payloads.map_or(0, |payloads| payloads[place]),
-            state_key: state_keys.map_or(NO_KEY, |keys| keys[place]),
-            reads: reads.is_some_and(|reads| reads[place] == 1),
-            who: columns.identity(place),
-            progress: Progress::default(),
         }
     }
 
@@ -260,7 +223,13 @@ impl Replay {
                 service.window.take(now, RATE_PER_UNIT * u64::from(ready), shape);
             }
             let sample = Some((service.pool.busy(), ready));
-            return Ok(Place { environment, cold: false, provisioned: true, spillover: None, sample });
+            return Ok(Place {
+                environment,
+                cold: false,
+                provisioned: true,
+                spillover: None,
+                sample,
+            });
         }
         let served = self.records[request.id.index()].service;
         if let Claim::Throttled(refusal) = self.ledger.claim(function, served.is_some()) {
@@ -268,11 +237,11 @@ impl Replay {
         }
         let warm = self.slots[request.id.index()].pool.has_idle();
         let coupled = warm && sync && self.is_coupled(function, now);
-        if coupled || !warm {
-            if let Err(refusal) = self.take_token(function, reserved, coupled, now) {
-                self.ledger.release(function);
-                return Err(refusal);
-            }
+        if (coupled || !warm)
+            && let Err(refusal) = self.take_token(function, reserved, coupled, now)
+        {
+            self.ledger.release(function);
+            return Err(refusal);
         }
         let environment = if warm {
             self.choose_environment(request)
@@ -636,7 +605,7 @@ impl Replay {
         self.run_to(Micros(until.0 - 1), u64::MAX, sink);
         self.stopped = true;
         for run in self.runs.drain() {
-            self.cut_off(run, sink);
+            self.cut_off(&run, sink);
         }
         for request in self.parking.drain() {
             self.settle(&request, OutcomeKind::Pending, None, None, None, sink);
@@ -660,4 +629,40 @@ impl Replay {
 fn below(count: usize, draw: impl FnOnce(i64) -> i64) -> usize {
     let high = i64::try_from(count).expect("fewer than 2^63") - 1;
     draw(high) as usize
+}
+
+/// A row of the trace as a request that nothing has happened to yet.
+fn request_of(place: usize, row: u64, now: Micros, columns: Columns<'_>) -> Request {
+    let batch = columns.batch;
+    let extras = batch.extras.unwrap_or_default();
+    let Extras { sources, errors, error_runs, extensions, payloads, state_keys, reads } = extras;
+    let duration = Micros(columns.checked.durations[place]);
+    let extension = extensions.map_or(Micros::ZERO, |spans| spans.get(place));
+    Request {
+        row,
+        copy: 0,
+        number: 0,
+        timestamp: now,
+        id: FunctionId(batch.functions[place]),
+        shown: columns.shown(place),
+        source: match sources.map_or(0, |sources| sources[place]) {
+            0 => Source::Sync,
+            _ => Source::Async,
+        },
+        duration,
+        extension: extension.min(duration),
+        init: columns.checked.init(place),
+        memory_mb: batch.memory.map_or(0, |memory| memory[place]),
+        error: match errors.map_or(0, |errors| errors[place]) {
+            0 => None,
+            1 => Some(RowError::Handled),
+            _ => Some(RowError::Crash),
+        },
+        error_runs: error_runs.map_or(u32::MAX, |runs| runs[place]),
+        payload: payloads.map_or(0, |payloads| payloads[place]),
+        state_key: state_keys.map_or(NO_KEY, |keys| keys[place]),
+        reads: reads.is_some_and(|reads| reads[place] == 1),
+        who: columns.identity(place),
+        progress: Progress::default(),
+    }
 }
