@@ -3,9 +3,12 @@
 
 use crate::batch::Extras;
 use crate::config::{FunctionConfig, RowError};
-use crate::engine::event::{Event, order_of_arrival, order_of_give_up, order_of_retry};
+use crate::engine::event::{
+    Event, order_of_arrival, order_of_give_up, order_of_mark, order_of_retry,
+};
 use crate::engine::replay::{Columns, Replay};
 use crate::ids::{EnvironmentId, FunctionId};
+use crate::metrics::Minute;
 use crate::model::client::{error_wait, throttle_wait};
 use crate::model::concurrency::{Claim, Limit, Refusal};
 use crate::outcome::{Attempt, AttemptKind, Outcome, OutcomeKind, Reason, Sink, Source, Spillover};
@@ -42,15 +45,18 @@ impl Replay {
         let row = columns.row(place);
         let now = self.scaled_time(Micros(columns.batch.timestamps[place]));
         let request = request_of(place, row, now, columns);
+        let load = self.account.load;
+        // So that a lower load keeps a subset (Z38).
+        if load < 1.0 && !self.luck.chance(Purpose::Load, request.draw_of_row(0), load) {
+            return;
+        }
+        if self.first_arrival.is_none() {
+            self.begin(now);
+        }
         let late = self.account.until.is_some_and(|until| now >= until);
         if !late {
             self.run_to(now, order_of_arrival(row, 0), sink);
-        }
-        let load = self.account.load;
-        // So that a lower load keeps a subset (Z38).
-        let kept = load >= 1.0 || self.luck.chance(Purpose::Load, request.draw_of_row(0), load);
-        if !kept {
-            return;
+            self.read_gauges();
         }
         if load > 1.0 {
             self.add_copies(&request, now, sink);
@@ -69,7 +75,7 @@ impl Replay {
         if scale.to_bits() == 1.0_f64.to_bits() {
             return at;
         }
-        let first = self.first_arrival.unwrap_or(at);
+        let first = self.origin.unwrap_or(at);
         Micros(first.0 + ((at - first).0 as f64 * scale).floor() as i64)
     }
 
@@ -129,6 +135,11 @@ impl Replay {
             Event::StateRelease { run } => self.state_release(run, now),
             Event::Begin { run } => self.begin_handler(run, now),
             Event::ProvisionedTimer { pool } => self.on_provisioned_timer(pool, now),
+            Event::Mark { function } => {
+                self.marks -= 1;
+                self.touch(function).meter.mark();
+                self.region.mark();
+            }
             Event::Arrival { parked } => {
                 let request = self.parking.take(parked);
                 self.arrive_request(request, now, sink);
@@ -579,6 +590,7 @@ impl Replay {
             let extra = self.extras.at(function, at);
             extra.dropped += u64::from(given_up);
             extra.dropped_samples += 1;
+            self.mark(function, at);
         }
         if S::WANTED {
             sink.outcome(&Outcome {
@@ -600,9 +612,22 @@ impl Replay {
         }
     }
 
+    /// Sees to it that the minute of an instant has a row: now, or when it opens.
+    fn mark(&mut self, function: FunctionId, at: Micros) {
+        if Minute::of(at) == self.region.minute() {
+            self.touch(function).meter.mark();
+            self.region.mark();
+        } else if at.floor_to(Micros::MINUTE) == at {
+            // A run that ends at its first instant is not in it, and nothing else need be.
+            self.marks += 1;
+            self.calendar.push(at, order_of_mark(function), Event::Mark { function });
+        }
+    }
+
     /// The end of the replay, where that was set (Z39).
     pub(super) fn stop<S: Sink>(&mut self, until: Micros, sink: &mut S) {
         self.run_to(Micros(until.0 - 1), u64::MAX, sink);
+        self.read_gauges();
         self.stopped = true;
         for run in self.runs.drain() {
             self.cut_off(&run, sink);
