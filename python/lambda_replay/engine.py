@@ -128,7 +128,6 @@ class Engine:
         self._numbers: dict[str, int] = {}
         #: Names as the trace gives them, by code.
         self._shown: list[str | None] = []
-        self._literal = frozenset(self.scenario.literal_names())
         self._extras: list[pl.DataFrame] = []
         self._attempts: list[pl.DataFrame] = []
         #: Rows that are not decided yet, where outcomes must tell their request_id.
@@ -220,7 +219,7 @@ class Engine:
             number = function
             if qualifier != LATEST:
                 number = self._number(f"{bare}:{qualifier}", entries, function)
-            known = {"name": "", "config": None, "function": None, "literal": False}
+            known = {"name": "", "config": None, "function": None}
             entries.append({"code": code, "number": number, **known})
             self._shown.extend([None] * (code + 1 - len(self._shown)))
             self._shown[code] = name
@@ -233,11 +232,24 @@ class Engine:
             number = self._numbers[name] = len(self.names)
             self.names.append(name)
             self.is_function.append(function is None)
-            entry = {"code": None, "number": number, "name": name, "function": function}
-            entry["config"] = self.scenario.function_epochs(name)
-            entry["literal"] = function is None and name in self._literal
+            entry: dict[str, Any] = {"code": None, "number": number, "name": name, "function": function}
+            entry["config"] = self._settings(name)
             entries.append(entry)
         return number
+
+    def _settings(self, name: str) -> list[tuple[int, dict[str, Any]]]:
+        """Give a function's settings by epoch, and which of them the scenario gives by name (Z20)."""
+        settings = dict(self.scenario.function_epochs(name))
+        by_name = {
+            epoch: {"reserved_by_name": reserved, "provisioned_by_name": provisioned}
+            for epoch, reserved, provisioned in self.scenario.takes_from_start(name)
+        }
+        found: list[tuple[int, dict[str, Any]]] = []
+        now: dict[str, Any] = {}
+        for epoch in sorted({*settings, *by_name}):
+            now = {**now, **settings.get(epoch, {}), **by_name.get(epoch, {})}
+            found.append((epoch, now))
+        return found
 
     def _keep(self, *, all_of_it: bool) -> None:
         """Take what the core has put aside, if it is much."""

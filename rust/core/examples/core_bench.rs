@@ -57,7 +57,7 @@ impl Columns {
     ) -> Result<Replay, Box<dyn Error>> {
         let mut replay = Replay::new(account, true);
         for number in 0..FUNCTIONS {
-            replay.add_function(format!("f{number}"), vec![(0, function())], None, false);
+            replay.add_function(format!("f{number}"), vec![(0, function())], None);
         }
         let rows = self.timestamps.len();
         for start in (0..rows).step_by(BATCH_ROWS) {
@@ -104,7 +104,9 @@ impl Sink for Digest {
     #[allow(clippy::cast_sign_loss)] // Modulo 2^64.
     fn outcome(&mut self, outcome: &Outcome) {
         if let Some(run) = outcome.run {
-            self.0 = self.0.wrapping_add((run.end.map_or(0, |end| end.0) as u64).wrapping_mul(outcome.row + 1));
+            self.0 = self.0.wrapping_add(
+                (run.end.map_or(0, |end| end.0) as u64).wrapping_mul(outcome.row + 1),
+            );
         }
     }
 }
@@ -158,10 +160,12 @@ fn function() -> FunctionConfig {
         ephemeral_mb: 512,
         restore: None,
         reserved: None,
+        reserved_by_name: false,
         max_event_age: Micros(21_600_000_000),
         max_retries: 2,
         on_failure: false,
         provisioned: Vec::new(),
+        provisioned_by_name: false,
         client: None,
         faults: Vec::new(),
     }

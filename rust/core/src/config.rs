@@ -163,6 +163,7 @@ pub enum RowError {
 
 /// Settings of one function.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 pub struct FunctionConfig {
     /// Init time of a cold start whose row has none of its own.
     pub init: Micros,
@@ -184,6 +185,9 @@ pub struct FunctionConfig {
     pub restore: Option<Micros>,
     /// Reserved concurrency.
     pub reserved: Option<u32>,
+    /// Whether that is said of the function by name: then it holds from the start, else from its
+    /// first row on (Z20).
+    pub reserved_by_name: bool,
     /// Maximum age of an asynchronous event.
     pub max_event_age: Micros,
     /// Retries of an asynchronous event after function errors.
@@ -192,6 +196,8 @@ pub struct FunctionConfig {
     pub on_failure: bool,
     /// Provisioned pools.
     pub provisioned: Vec<Provision>,
+    /// Whether these are said of the function by name.
+    pub provisioned_by_name: bool,
     /// What a client does about a 429.
     pub client: Option<ClientRetry>,
     /// Faults that concern it, by their place in the account's list.

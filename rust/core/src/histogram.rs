@@ -58,6 +58,7 @@ impl Histogram {
     }
 
     /// Adds one value many times.
+    #[allow(clippy::cast_possible_truncation)] // Masked.
     pub fn record_times(&mut self, value: Micros, times: u64) {
         if times == 0 {
             return;

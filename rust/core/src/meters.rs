@@ -138,35 +138,27 @@ pub struct Bills {
 
 impl Bills {
     /// The bill of a month and kind.
-    pub fn of(
-        &mut self,
-        month: i32,
-        arm: bool,
-        configured: bool,
-        provisioned: bool,
-    ) -> &mut Bill {
+    pub fn of(&mut self, month: i32, arm: bool, configured: bool, provisioned: bool) -> &mut Bill {
         let same = |bill: &Bill| {
             (bill.month, bill.arm, bill.configured, bill.provisioned)
                 == (month, arm, configured, provisioned)
         };
         // The one asked for is nearly always among the last few.
-        let place = match self.rows.iter().rposition(same) {
-            Some(place) => place,
-            None => {
-                self.rows.push(Bill {
-                    month,
-                    arm,
-                    configured,
-                    provisioned,
-                    requests: 0,
-                    extra_requests: 0,
-                    mb_ms: 0,
-                    storage_mb_ms: 0,
-                    free_mb_ms: 0,
-                });
-                self.rows.len() - 1
-            }
-        };
+        let known = self.rows.iter().rposition(same);
+        let place = known.unwrap_or_else(|| {
+            self.rows.push(Bill {
+                month,
+                arm,
+                configured,
+                provisioned,
+                requests: 0,
+                extra_requests: 0,
+                mb_ms: 0,
+                storage_mb_ms: 0,
+                free_mb_ms: 0,
+            });
+            self.rows.len() - 1
+        });
         &mut self.rows[place]
     }
 

@@ -140,6 +140,8 @@ pub struct Meter {
     // Counts of the open minute, narrower than those of the whole replay.
     throttles: u32,
     cold_starts: u32,
+    /// Whether something is counted elsewhere that gives the open minute a row.
+    marked: bool,
     /// Time spent with more than so many requests in flight, by that number: each accepted request
     /// subtracts its instant, each release adds it. Exact modulo 2^64, and so are the times.
     above: Box<[u64]>,
@@ -222,6 +224,7 @@ impl Default for Meter {
             peak: Levels::default(),
             throttles: 0,
             cold_starts: 0,
+            marked: false,
             above: vec![0; 2].into_boxed_slice(),
         }
     }
@@ -266,6 +269,11 @@ impl Meter {
     pub fn level_out(&mut self) {
         self.peak.unreserved = self.peak.busy;
         self.peak.claimed = self.peak.busy;
+    }
+
+    /// The open minute has a row whatever happens in it.
+    pub fn mark(&mut self) {
+        self.marked = true;
     }
 
     /// Counts the init that a run waits for.
@@ -334,7 +342,8 @@ impl Meter {
             mb_ms,
         };
         // One with idle environments alone has none.
-        if counts.invocations + counts.throttles > 0 || self.peak.busy > 0 {
+        let marked = std::mem::take(&mut self.marked);
+        if marked || counts.invocations + counts.throttles > 0 || self.peak.busy > 0 {
             rows.push(row(function, self.minute, counts, self.peak));
         }
         let total = &mut closed.counts;
@@ -359,7 +368,9 @@ impl Meter {
         rows: &mut MinuteRows,
     ) {
         if self.minute > Minute::NONE {
-            self.turn(Minute::of(end).max(self.minute), levels, runs, function, closed, rows);
+            if Minute::of(end) > self.minute {
+                self.turn(Minute::of(end), levels, runs, function, closed, rows);
+            }
             self.close(runs, function, closed, rows);
         }
     }
@@ -382,7 +393,8 @@ const fn row(
     counts: Counts,
     levels: Levels,
 ) -> MinuteRow {
-    let Levels { busy: concurrency, alive: environments, provisioned, unreserved, claimed } = levels;
+    let Levels { busy: concurrency, alive: environments, provisioned, unreserved, claimed } =
+        levels;
     let minute = minute.start();
     MinuteRow {
         function,

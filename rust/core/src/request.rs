@@ -208,7 +208,7 @@ impl Parking {
             && request.state_key == NO_KEY
             && request.who == Identity::ordinal(request.row)
             && request.progress.runs == 0
-            && request.progress.streak <= u32::from(u16::MAX)
+            && u16::try_from(request.progress.streak).is_ok()
     }
 
     fn keep(&mut self, request: &Request) -> u32 {

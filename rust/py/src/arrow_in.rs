@@ -72,7 +72,9 @@ impl<'a> Columns<'a> {
             codes: values::<UInt32Type>(required("function")?, "function")?,
             durations: spans(required("duration")?)?,
             inits,
-            memory: column("memory").map(|array| values::<UInt32Type>(array, "memory")).transpose()?,
+            memory: column("memory")
+                .map(|array| values::<UInt32Type>(array, "memory"))
+                .transpose()?,
             extras: extras(batch)?,
             rows,
             identities: RowIdentities::of(column("request_id"), column("row_uid"))?,
@@ -83,10 +85,8 @@ impl<'a> Columns<'a> {
 /// The columns that make a row more than a synchronous request that ends well; without nulls.
 fn extras(batch: &RecordBatch) -> PyResult<Option<Extras<'_>>> {
     let column = |name: &'static str| batch.column_by_name(name).map(AsRef::as_ref);
-    let bytes =
-        |name| column(name).map(|array| values::<UInt8Type>(array, name)).transpose();
-    let numbers =
-        |name| column(name).map(|array| values::<UInt32Type>(array, name)).transpose();
+    let bytes = |name| column(name).map(|array| values::<UInt8Type>(array, name)).transpose();
+    let numbers = |name| column(name).map(|array| values::<UInt32Type>(array, name)).transpose();
     let extras = Extras {
         sources: bytes("source")?,
         errors: bytes("error")?,

@@ -183,9 +183,10 @@ fn epoch(at: Option<i64>, limits: &Limits) -> Epoch {
 }
 
 fn fault(entry: &FaultEntry) -> PyResult<Fault> {
-    let error = entry.error.as_deref().map(|error| {
-        either(error, [("handled", RowError::Handled), ("crash", RowError::Crash)])
-    });
+    let error = entry
+        .error
+        .as_deref()
+        .map(|error| either(error, [("handled", RowError::Handled), ("crash", RowError::Crash)]));
     Ok(Fault {
         from: Micros(entry.from_us),
         to: Micros(entry.to_us),
@@ -210,10 +211,12 @@ pub(crate) struct Function {
     ephemeral_mb: u32,
     restore_us: Option<i64>,
     reserved: Option<u32>,
+    reserved_by_name: bool,
     max_event_age_us: i64,
     max_retries: u32,
     on_failure: Option<String>,
     provisioned: Vec<ProvisionEntry>,
+    provisioned_by_name: bool,
     client: Option<Client>,
     faults: Vec<u32>,
 }
@@ -258,10 +261,12 @@ impl From<Function> for FunctionConfig {
             ephemeral_mb: function.ephemeral_mb,
             restore: function.restore_us.map(Micros),
             reserved: function.reserved,
+            reserved_by_name: function.reserved_by_name,
             max_event_age: Micros(function.max_event_age_us),
             max_retries: function.max_retries,
             on_failure: function.on_failure.is_some(),
             provisioned: function.provisioned.into_iter().map(Provision::from).collect(),
+            provisioned_by_name: function.provisioned_by_name,
             client: function.client.map(ClientRetry::from),
             faults: function.faults,
         }
@@ -311,6 +316,4 @@ pub(crate) struct Registration {
     pub(crate) config: Option<Vec<(u32, Function)>>,
     /// Number of its bare name, where it has a qualifier.
     pub(crate) function: Option<u32>,
-    /// Whether the scenario names it: it has its units from the start.
-    pub(crate) literal: bool,
 }

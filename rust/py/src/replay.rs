@@ -132,6 +132,7 @@ impl Replay {
 
     /// What each provisioned pool came to, a dict each.
     fn provisioned_pools<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.check()?;
         let pools = self.core.provisioned_pools();
         pools
             .into_iter()
@@ -160,6 +161,7 @@ impl Replay {
 
     /// What all shared records together came to.
     fn shared_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.check()?;
         let state = self.core.shared_state();
         let dict = PyDict::new(py);
         dict.set_item("runs", state.keys.runs)?;
@@ -199,6 +201,7 @@ impl Replay {
 
     /// `rows`, `first`, `last` and `last_release` (µs since the epoch, None for an empty trace).
     fn extent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.check()?;
         let extent = self.core.extent();
         let dict = PyDict::new(py);
         dict.set_item("rows", extent.rows)?;
@@ -215,11 +218,14 @@ impl Replay {
 }
 
 impl Replay {
+    /// Refuses to go on from an undefined state.
+    fn check(&self) -> PyResult<()> {
+        if self.broken { Err(internal("the replay broke off before")) } else { Ok(()) }
+    }
+
     /// Does something that may fail; nothing else can be done after that.
     fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> PyResult<T>) -> PyResult<T> {
-        if self.broken {
-            return Err(internal("the replay broke off before"));
-        }
+        self.check()?;
         let answer = guarded(|| work(self));
         self.broken = answer.is_err();
         answer
@@ -252,8 +258,7 @@ impl Replay {
                 let function = entry.function.map(FunctionId);
                 let epochs =
                     epochs.into_iter().map(|(epoch, config)| (epoch, config.into())).collect();
-                let number =
-                    self.core.add_function(entry.name, epochs, function, entry.literal).0;
+                let number = self.core.add_function(entry.name, epochs, function).0;
                 if number != entry.number {
                     return Err(internal("functions are numbered in the order of registration"));
                 }

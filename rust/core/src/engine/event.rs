@@ -84,11 +84,31 @@ pub enum Event {
         /// Place of the request.
         parked: u32,
     },
+    /// Something is counted in the minute that opens at this instant.
+    Mark {
+        /// Of which function.
+        function: FunctionId,
+    },
     /// A request is tried again, or an event for the first time.
     Retry {
         /// Place of the request.
         parked: u32,
     },
+}
+
+impl Event {
+    /// Whether it comes after the changes and ends of its instant (Z1).
+    pub const fn comes_after_ends(self) -> bool {
+        matches!(
+            self,
+            Self::Begin { .. }
+                | Self::PoolTimer { .. }
+                | Self::ProvisionedTimer { .. }
+                | Self::Arrival { .. }
+                | Self::Retry { .. }
+                | Self::Mark { .. }
+        )
+    }
 }
 
 /// Kinds of events in the order of one instant (Z1). Arrivals of the trace are merged with the
@@ -102,6 +122,7 @@ enum Rank {
     Timer = 3,
     Arrival = 4,
     Retry = 5,
+    Mark = 6,
 }
 
 const RANK_SHIFT: u32 = 60;
@@ -145,6 +166,12 @@ pub const fn order_of_begin(arrival: u64, attempt: u32) -> u64 {
 #[inline]
 pub const fn order_of_retry(arrival: u64, attempt: u32) -> u64 {
     of_run(Rank::Retry, arrival, attempt, false)
+}
+
+/// Place of a mark: after everything else, in the minute that is open then.
+#[inline]
+pub const fn order_of_mark(function: FunctionId) -> u64 {
+    (Rank::Mark as u64) << RANK_SHIFT | function.0 as u64
 }
 
 /// Place of a pool's timer among the events of one instant. Pools do not see each other, so their
@@ -217,6 +244,7 @@ mod tests {
             order_of_arrival(1 << 40, 0),
             order_of_retry(0, 1),
             order_of_retry(1, 9_999_999),
+            order_of_mark(FunctionId(0)),
         ];
         assert!(orders.is_sorted());
     }

@@ -16,6 +16,7 @@ use crate::time::Micros;
 
 /// A provisioned pool: its numbers, its idle environments, its configuration.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(super) struct Service {
     /// The function that it belongs to.
     pub(super) function: FunctionId,
@@ -72,12 +73,17 @@ impl Replay {
     }
 
     /// Brings the ledger and the provisioned pools in line with a function's settings.
-    fn configure(&mut self, function: FunctionId, now: Micros, at_once: bool) {
+    pub(super) fn configure(&mut self, function: FunctionId, now: Micros, at_once: bool) {
         let record = &self.records[function.index()];
-        let (name, provisioned) = (record.name.clone(), record.config.provisioned.clone());
-        if record.config.reserved != self.ledger.reserved(function) {
+        let (config, seen) = (&record.config, record.seen);
+        let reserved = config.reserved.filter(|_| seen || config.reserved_by_name);
+        let (name, mut provisioned) = (record.name.clone(), config.provisioned.clone());
+        if !(seen || config.provisioned_by_name) {
+            provisioned.clear();
+        }
+        if reserved != self.ledger.reserved(function) {
             let in_flight = self.slots[function.index()].levels.busy;
-            self.ledger.set_reserved(function, record.config.reserved, in_flight);
+            self.ledger.set_reserved(function, reserved, in_flight);
         }
         // Unset by change: gone (Z20).
         for place in 0..self.services.len() {
@@ -182,7 +188,7 @@ impl Replay {
 
     fn provisioned_gone(&mut self, function: FunctionId, gone: u32) {
         self.records[function.index()].provisioned_alive -= gone;
-        self.slots[function.index()].levels.alive -= gone;
+        self.touch(function).levels.alive -= gone;
     }
 
     /// Provisioned environments become READY.
@@ -201,7 +207,7 @@ impl Replay {
         }
         let function = self.services[place].function;
         self.records[function.index()].provisioned_alive += created;
-        self.slots[function.index()].levels.alive += created;
+        self.touch(function).levels.alive += created;
         // At the first instant of a minute it counts in the minute that opens.
         if now < self.minute_end {
             let slot = self.touch(function);
@@ -246,7 +252,8 @@ impl Replay {
             return;
         }
         self.services[place].timer_at = Micros::MAX;
-        let (due, _) = self.services[place].idle.retiring(now, &self.environments);
+        let (mut due, _) = self.services[place].idle.retiring(now, &self.environments);
+        due.sort_by_key(|old| self.environments.get(*old).number);
         for old in due {
             let new = self.create_provisioned(place, now);
             self.services[place].pool.recycled();
@@ -282,8 +289,8 @@ impl Replay {
                 self.provisioned_gone(function, 1);
             }
             Released::Kept => {
-                let replaced = record.retires_at <= now
-                    || (record.resets && self.account.destroy_on_reset);
+                let replaced =
+                    record.retires_at <= now || (record.resets && self.account.destroy_on_reset);
                 if replaced {
                     let new = self.create_provisioned(place, now);
                     self.services[place].pool.recycled();
@@ -355,7 +362,7 @@ impl Replay {
                 self.make_obsolete(id);
             }
             let function = self.slots[id.index()].function;
-            if function == id && self.records[id.index()].seen {
+            if function == id {
                 self.configure(function, now, false);
             }
         }
@@ -366,13 +373,22 @@ impl Replay {
     fn make_obsolete(&mut self, id: FunctionId) {
         let gone = self.slots[id.index()].pool.clear(&mut self.environments);
         let function = self.slots[id.index()].function;
-        self.slots[function.index()].levels.alive -= gone;
+        self.touch(function).levels.alive -= gone;
         self.environments.make_obsolete(id.0);
     }
 
-    /// Notes how the Region stands after something other than a start has changed it.
+    /// Something other than a start has changed how the Region stands. A gauge is what holds after
+    /// all that ends at an instant, so it is read later.
     pub(super) fn gauge_region(&mut self, now: Micros) {
+        // What changes at the first instant of a minute stands when that opens.
         if now < self.minute_end {
+            self.gauge_at = Some(now);
+        }
+    }
+
+    /// Reads the gauges of an instant that is over, or whose ends are.
+    pub(super) fn read_gauges(&mut self) {
+        if self.gauge_at.take().is_some() {
             let levels = self.region_levels();
             self.region.gauge(levels);
         }
@@ -394,11 +410,15 @@ impl Replay {
     /// What each provisioned pool came to.
     pub fn provisioned_pools(&self) -> Vec<PoolTotals> {
         let extent = self.extent();
+        if extent.first.is_none() {
+            return Vec::new();
+        }
         let end = extent.last_release.unwrap_or(Micros::ZERO);
+        let from = extent.first.unwrap_or(end);
         self.services
             .iter()
             .map(|service| {
-                let (busy, ready) = service.pool.utilisation(end);
+                let (busy, ready) = service.pool.utilisation(from, end);
                 let config = &self.records[service.function.index()].config;
                 PoolTotals {
                     function: service.function,

@@ -43,6 +43,7 @@ pub(super) const ARRIVALS: u64 = order_of_arrival(0, 0);
 /// nobody has taken yet; it does not grow with the trace. Cutting the trace into other batches
 /// changes nothing.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Replay {
     pub(super) account: AccountConfig,
     /// Whether environments have a maximum lifetime.
@@ -72,6 +73,8 @@ pub struct Replay {
     scratch: Vec<i64>,
     rows_fed: u64,
     pub(super) runs_started: u64,
+    /// First row of the whole trace (Z37).
+    pub(super) origin: Option<Micros>,
     pub(super) first_arrival: Option<Micros>,
     last_arrival: Micros,
     pub(super) last_release: Micros,
@@ -95,6 +98,10 @@ pub struct Replay {
     /// Throttles while runs that waited for a record held units of the same scope (Z35).
     pub(super) throttles_by_waiting: u64,
     pub(super) extras: ExtraRows,
+    /// Instant of gauges to be read.
+    pub(super) gauge_at: Option<Micros>,
+    /// Marks to come.
+    pub(super) marks: u32,
     /// By month, what is left of the free tier.
     pub(super) free: Vec<(i32, u64)>,
     /// The end of the replay has been reached.
@@ -128,8 +135,6 @@ pub(super) struct Record {
     pub(super) later: VecDeque<(u32, FunctionConfig)>,
     /// Whether a row of the function has arrived.
     pub(super) seen: bool,
-    /// Whether the scenario names it: it has its units from the start (Z20).
-    pub(super) literal: bool,
     pub(super) closed: Closed,
     pub(super) throttles_by_limit: [u64; Limit::ALL.len()],
     pub(super) init_sum: Micros,
@@ -249,6 +254,7 @@ impl Replay {
             scratch: Vec::new(),
             rows_fed: 0,
             runs_started: 0,
+            origin: None,
             first_arrival: None,
             last_arrival: Micros::MIN,
             last_release: Micros::MIN,
@@ -264,6 +270,8 @@ impl Replay {
             keys: KeyTable::default(),
             throttles_by_waiting: 0,
             extras: ExtraRows::default(),
+            gauge_at: None,
+            marks: 0,
             free: Vec::new(),
             stopped: false,
         }
@@ -271,14 +279,12 @@ impl Replay {
 
     /// Registers the next function version; `function` is that of its bare name where it has a
     /// qualifier, and then the settings are those of the function. `epochs` are its settings by the
-    /// number of the epoch that they begin with, the first one 0; `literal` says that the scenario
-    /// names it (Z20).
+    /// number of the epoch that they begin with, the first one 0.
     pub fn add_function(
         &mut self,
         name: String,
         epochs: Vec<(u32, FunctionConfig)>,
         function: Option<FunctionId>,
-        literal: bool,
     ) -> FunctionId {
         let id = u32::try_from(self.slots.len()).expect("fewer than 2^32 functions");
         assert!(function.is_none_or(|function| function.0 < id), "the bare name comes first");
@@ -306,7 +312,6 @@ impl Replay {
             config,
             later,
             seen: false,
-            literal,
             closed: Closed::default(),
             throttles_by_limit: [0; Limit::ALL.len()],
             init_sum: Micros::ZERO,
@@ -352,7 +357,8 @@ impl Replay {
             self.take_care();
         }
         self.memory_of_rows |= batch.memory.is_some();
-        if self.first_arrival.is_none() {
+        self.origin.get_or_insert(Micros(*first));
+        if self.first_arrival.is_none() && !self.careful {
             self.begin(Micros(*first));
         }
         let columns = Columns { batch, checked, first: self.rows_fed };
@@ -367,8 +373,8 @@ impl Replay {
         self.rows_fed += batch.len() as u64;
     }
 
-    /// The first row is at hand.
-    fn begin(&mut self, first: Micros) {
+    /// The first row that takes part is at hand.
+    pub(super) fn begin(&mut self, first: Micros) {
         self.first_arrival = Some(first);
         let changes = self.account.epochs.iter().filter_map(|epoch| epoch.at);
         let begin = changes.clone().chain([first]).min().unwrap_or(first);
@@ -377,8 +383,9 @@ impl Replay {
             self.calendar.push(at, order_of_change(epoch), Event::Change { epoch });
         }
         for number in 0..u32::try_from(self.records.len()).expect("fewer than 2^32") {
-            if self.records[number as usize].literal {
-                self.take_units(FunctionId(number), begin);
+            let id = FunctionId(number);
+            if self.careful && self.slots[id.index()].function == id {
+                self.configure(id, begin, true);
             }
         }
     }
@@ -445,13 +452,7 @@ impl Replay {
     ///
     /// Histograms do not fit into a cache. Counted together, their misses overlap instead of each
     /// holding up the event loop.
-    fn tally(
-        &mut self,
-        first: usize,
-        functions: &[u32],
-        durations: &[i64],
-        columns: Columns<'_>,
-    ) {
+    fn tally(&mut self, first: usize, functions: &[u32], durations: &[i64], columns: Columns<'_>) {
         let memory = columns.batch.memory.map(|memory| &memory[first..]);
         // A division by a constant is a multiplication: the two units of the eras are worth that.
         match (self.account.billing_unit, memory) {
@@ -531,6 +532,9 @@ impl Replay {
     #[inline(never)]
     fn run_due_carefully<S: Sink>(&mut self, now: Micros, below: u64, sink: &mut S) {
         while let Some((at, event)) = self.calendar.pop_before(now, below) {
+            if self.gauge_at.is_some_and(|before| at > before || event.comes_after_ends()) {
+                self.read_gauges();
+            }
             match event {
                 Event::Release { function, environment } => {
                     self.release_carefully(at, function, environment);
@@ -544,6 +548,7 @@ impl Replay {
     /// Opens the minute of `now` for the Region; functions follow when they are touched.
     #[cold]
     fn turn(&mut self, now: Micros) {
+        self.read_gauges();
         let (minute, levels) = (Minute::of(now), self.region_levels());
         if !self.careful {
             self.region.level_out();
@@ -826,13 +831,13 @@ impl Replay {
 
     /// Whether anything is left to do but to wait for timers.
     fn is_busy(&self) -> bool {
-        self.ledger.in_flight() > 0 || !self.parking.is_empty()
+        self.ledger.in_flight() > 0 || !self.parking.is_empty() || self.marks > 0
     }
 
     /// First and last instants, and the rows fed.
     pub fn extent(&self) -> Extent {
         let seen = self.first_arrival.is_some();
-        let released = self.last_release.max(self.last_arrival);
+        let released = self.last_release.max(self.first_arrival.unwrap_or(Micros::MIN));
         Extent {
             first: self.first_arrival,
             last: seen.then_some(self.last_arrival),
@@ -881,12 +886,12 @@ impl Replay {
             waits: Distribution::default(),
             ages: Distribution::default(),
         };
-        self.add_careful(&mut totals, record);
+        Self::add_careful(&mut totals, record);
         totals
     }
 
     /// Adds what went the careful way, and what all else in the plain pool means in its terms.
-    fn add_careful(&self, totals: &mut Totals, record: &Record) {
+    fn add_careful(totals: &mut Totals, record: &Record) {
         let careful = &record.careful;
         let plain_runs = record.closed.counts.invocations - careful.invocations;
         let plain_throttles = record.closed.counts.throttles - careful.throttles;
@@ -938,7 +943,7 @@ impl Replay {
             for (sum, more) in totals.throttles_by_limit.iter_mut().zip(record.throttles_by_limit) {
                 *sum += more;
             }
-            self.add_careful(&mut totals, record);
+            Self::add_careful(&mut totals, record);
         }
         totals
     }

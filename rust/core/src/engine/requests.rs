@@ -4,10 +4,11 @@
 use crate::batch::Extras;
 use crate::config::{FunctionConfig, RowError};
 use crate::engine::event::{
-    Event, order_of_arrival, order_of_give_up, order_of_retry,
+    Event, order_of_arrival, order_of_give_up, order_of_mark, order_of_retry,
 };
 use crate::engine::replay::{Columns, Replay};
 use crate::ids::{EnvironmentId, FunctionId};
+use crate::metrics::Minute;
 use crate::model::client::{error_wait, throttle_wait};
 use crate::model::concurrency::{Claim, Limit, Refusal};
 use crate::outcome::{Attempt, AttemptKind, Outcome, OutcomeKind, Reason, Sink, Source, Spillover};
@@ -43,16 +44,19 @@ impl Replay {
     ) {
         let row = columns.row(place);
         let now = self.scaled_time(Micros(columns.batch.timestamps[place]));
-        let request = self.request_of(place, row, now, columns);
+        let request = request_of(place, row, now, columns);
+        let load = self.account.load;
+        // So that a lower load keeps a subset (Z38).
+        if load < 1.0 && !self.luck.chance(Purpose::Load, request.draw_of_row(0), load) {
+            return;
+        }
+        if self.first_arrival.is_none() {
+            self.begin(now);
+        }
         let late = self.account.until.is_some_and(|until| now >= until);
         if !late {
             self.run_to(now, order_of_arrival(row, 0), sink);
-        }
-        let load = self.account.load;
-        // So that a lower load keeps a subset (Z38).
-        let kept = load >= 1.0 || self.luck.chance(Purpose::Load, request.draw_of_row(0), load);
-        if !kept {
-            return;
+            self.read_gauges();
         }
         if load > 1.0 {
             self.add_copies(&request, now, sink);
@@ -71,7 +75,7 @@ impl Replay {
         if scale.to_bits() == 1.0_f64.to_bits() {
             return at;
         }
-        let first = self.first_arrival.unwrap_or(at);
+        let first = self.origin.unwrap_or(at);
         Micros(first.0 + ((at - first).0 as f64 * scale).floor() as i64)
     }
 
@@ -95,41 +99,6 @@ impl Replay {
             }
             let parked = self.parking.park(&copied);
             self.calendar.push(at, order_of_arrival(request.row, copy), Event::Arrival { parked });
-        }
-    }
-
-    fn request_of(&self, place: usize, row: u64, now: Micros, columns: Columns<'_>) -> Request {
-        let batch = columns.batch;
-        let extras = batch.extras.unwrap_or_default();
-        let Extras { sources, errors, error_runs, extensions, payloads, state_keys, reads } = extras;
-        let duration = Micros(columns.checked.durations[place]);
-        let extension = extensions.map_or(Micros::ZERO, |spans| spans.get(place));
-        Request {
-            row,
-            copy: 0,
-            number: 0,
-            timestamp: now,
-            id: FunctionId(batch.functions[place]),
-            shown: columns.shown(place),
-            source: match sources.map_or(0, |sources| sources[place]) {
-                0 => Source::Sync,
-                _ => Source::Async,
-            },
-            duration,
-            extension: extension.min(duration),
-            init: columns.checked.init(place),
-            memory_mb: batch.memory.map_or(0, |memory| memory[place]),
-            error: match errors.map_or(0, |errors| errors[place]) {
-                0 => None,
-                1 => Some(RowError::Handled),
-                _ => Some(RowError::Crash),
-            },
-            error_runs: error_runs.map_or(u32::MAX, |runs| runs[place]),
-            payload: payloads.map_or(0, |payloads| payloads[place]),
-            state_key: state_keys.map_or(NO_KEY, |keys| keys[place]),
-            reads: reads.is_some_and(|reads| reads[place] == 1),
-            who: columns.identity(place),
-            progress: Progress::default(),
         }
     }
 
@@ -166,6 +135,11 @@ impl Replay {
             Event::StateRelease { run } => self.state_release(run, now),
             Event::Begin { run } => self.begin_handler(run, now),
             Event::ProvisionedTimer { pool } => self.on_provisioned_timer(pool, now),
+            Event::Mark { function } => {
+                self.marks -= 1;
+                self.touch(function).meter.mark();
+                self.region.mark();
+            }
             Event::Arrival { parked } => {
                 let request = self.parking.take(parked);
                 self.arrive_request(request, now, sink);
@@ -260,7 +234,13 @@ impl Replay {
                 service.window.take(now, RATE_PER_UNIT * u64::from(ready), shape);
             }
             let sample = Some((service.pool.busy(), ready));
-            return Ok(Place { environment, cold: false, provisioned: true, spillover: None, sample });
+            return Ok(Place {
+                environment,
+                cold: false,
+                provisioned: true,
+                spillover: None,
+                sample,
+            });
         }
         let served = self.records[request.id.index()].service;
         if let Claim::Throttled(refusal) = self.ledger.claim(function, served.is_some()) {
@@ -268,11 +248,11 @@ impl Replay {
         }
         let warm = self.slots[request.id.index()].pool.has_idle();
         let coupled = warm && sync && self.is_coupled(function, now);
-        if coupled || !warm {
-            if let Err(refusal) = self.take_token(function, reserved, coupled, now) {
-                self.ledger.release(function);
-                return Err(refusal);
-            }
+        if (coupled || !warm)
+            && let Err(refusal) = self.take_token(function, reserved, coupled, now)
+        {
+            self.ledger.release(function);
+            return Err(refusal);
         }
         let environment = if warm {
             self.choose_environment(request)
@@ -610,6 +590,7 @@ impl Replay {
             let extra = self.extras.at(function, at);
             extra.dropped += u64::from(given_up);
             extra.dropped_samples += 1;
+            self.mark(function, at);
         }
         if S::WANTED {
             sink.outcome(&Outcome {
@@ -631,12 +612,25 @@ impl Replay {
         }
     }
 
+    /// Sees to it that the minute of an instant has a row: now, or when it opens.
+    fn mark(&mut self, function: FunctionId, at: Micros) {
+        if Minute::of(at) == self.region.minute() {
+            self.touch(function).meter.mark();
+            self.region.mark();
+        } else if at.floor_to(Micros::MINUTE) == at {
+            // A run that ends at its first instant is not in it, and nothing else need be.
+            self.marks += 1;
+            self.calendar.push(at, order_of_mark(function), Event::Mark { function });
+        }
+    }
+
     /// The end of the replay, where that was set (Z39).
     pub(super) fn stop<S: Sink>(&mut self, until: Micros, sink: &mut S) {
         self.run_to(Micros(until.0 - 1), u64::MAX, sink);
+        self.read_gauges();
         self.stopped = true;
         for run in self.runs.drain() {
-            self.cut_off(run, sink);
+            self.cut_off(&run, sink);
         }
         for request in self.parking.drain() {
             self.settle(&request, OutcomeKind::Pending, None, None, None, sink);
@@ -660,4 +654,40 @@ impl Replay {
 fn below(count: usize, draw: impl FnOnce(i64) -> i64) -> usize {
     let high = i64::try_from(count).expect("fewer than 2^63") - 1;
     draw(high) as usize
+}
+
+/// A row of the trace as a request that nothing has happened to yet.
+fn request_of(place: usize, row: u64, now: Micros, columns: Columns<'_>) -> Request {
+    let batch = columns.batch;
+    let extras = batch.extras.unwrap_or_default();
+    let Extras { sources, errors, error_runs, extensions, payloads, state_keys, reads } = extras;
+    let duration = Micros(columns.checked.durations[place]);
+    let extension = extensions.map_or(Micros::ZERO, |spans| spans.get(place));
+    Request {
+        row,
+        copy: 0,
+        number: 0,
+        timestamp: now,
+        id: FunctionId(batch.functions[place]),
+        shown: columns.shown(place),
+        source: match sources.map_or(0, |sources| sources[place]) {
+            0 => Source::Sync,
+            _ => Source::Async,
+        },
+        duration,
+        extension: extension.min(duration),
+        init: columns.checked.init(place),
+        memory_mb: batch.memory.map_or(0, |memory| memory[place]),
+        error: match errors.map_or(0, |errors| errors[place]) {
+            0 => None,
+            1 => Some(RowError::Handled),
+            _ => Some(RowError::Crash),
+        },
+        error_runs: error_runs.map_or(u32::MAX, |runs| runs[place]),
+        payload: payloads.map_or(0, |payloads| payloads[place]),
+        state_key: state_keys.map_or(NO_KEY, |keys| keys[place]),
+        reads: reads.is_some_and(|reads| reads[place] == 1),
+        who: columns.identity(place),
+        progress: Progress::default(),
+    }
 }

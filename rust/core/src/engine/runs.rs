@@ -25,6 +25,7 @@ const PAYLOAD_PART: u64 = 65_536;
 
 /// A run that has started, with the settings of that instant (Z8).
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(super) struct Started {
     function: FunctionId,
     start: Micros,
@@ -183,7 +184,7 @@ impl Replay {
             abandoned: false,
         };
         let (number, attempts) = (request.number, request.progress.attempts);
-        let place = self.runs.add(run);
+        let place = self.runs.add(&run);
         if started.ahead > Micros::ZERO || started.suppressed > Micros::ZERO || started.cold {
             let event = Event::Begin { run: place };
             self.calendar.push(started.begin(), order_of_begin(number, attempts), event);
@@ -317,8 +318,7 @@ impl Replay {
     ) {
         let attempts = request.progress.attempts;
         self.environments.get_mut(started.environment).resets = end.resets;
-        let release =
-            Event::Release { function: request.id, environment: started.environment };
+        let release = Event::Release { function: request.id, environment: started.environment };
         self.calendar.push(end.release, order_of_end(request.number, attempts), release);
         self.record_end(&mut request, started, end, sink);
         let function = started.function;
@@ -489,13 +489,11 @@ impl Replay {
     /// What the free tier pays of a run: first come, first served (Z42).
     fn free_part(&mut self, month: i32, started: &Started, mb_ms: u64) -> u64 {
         let Some(pot) = self.account.free_mb_ms.filter(|_| !started.configured) else { return 0 };
-        let place = match self.free.iter().rposition(|(of, _)| *of == month) {
-            Some(place) => place,
-            None => {
-                self.free.push((month, pot));
-                self.free.len() - 1
-            }
-        };
+        let known = self.free.iter().rposition(|(of, _)| *of == month);
+        let place = known.unwrap_or_else(|| {
+            self.free.push((month, pot));
+            self.free.len() - 1
+        });
         let left = &mut self.free[place].1;
         let part = mb_ms.min(*left);
         *left -= part;
@@ -527,8 +525,7 @@ impl Replay {
                 kept.resets = false;
                 let (policy, ages) = (self.account.idle, self.ages);
                 let pool = &mut self.slots[id.index()].pool;
-                let released =
-                    pool.release(environment, now, policy, ages, &mut self.environments);
+                let released = pool.release(environment, now, policy, ages, &mut self.environments);
                 self.released(id, released);
             }
         }
@@ -754,7 +751,7 @@ impl Replay {
     }
 
     /// A run that the end of the replay cuts off (Z39).
-    pub(super) fn cut_off<S: Sink>(&mut self, run: StateRun, sink: &mut S) {
+    pub(super) fn cut_off<S: Sink>(&mut self, run: &StateRun, sink: &mut S) {
         if run.phase == Phase::Answered || run.abandoned {
             return;
         }

@@ -63,12 +63,12 @@ impl StateRuns {
         *self.keys.entry((function, key)).or_insert(next)
     }
 
-    pub(super) fn add(&mut self, run: StateRun) -> u32 {
+    pub(super) fn add(&mut self, run: &StateRun) -> u32 {
         if let Some(place) = self.free.pop() {
-            self.runs[place as usize] = Some(run);
+            self.runs[place as usize] = Some(*run);
             return place;
         }
-        self.runs.push(Some(run));
+        self.runs.push(Some(*run));
         u32::try_from(self.runs.len() - 1).expect("fewer than 2^32 runs")
     }
 

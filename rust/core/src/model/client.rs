@@ -85,7 +85,8 @@ mod tests {
             quota: None,
             read_timeout: None,
         };
-        let waits: Vec<_> = (1..=5).map(|tries| retry.next_wait(tries).map(|wait| wait.0)).collect();
+        let waits: Vec<_> =
+            (1..=5).map(|tries| retry.next_wait(tries).map(|wait| wait.0)).collect();
         assert_eq!(waits, [Some(100), Some(200), Some(300), Some(300), None]);
     }
 

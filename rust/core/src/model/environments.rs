@@ -10,6 +10,7 @@ use crate::time::Micros;
 
 /// What is known of a live environment, busy or idle.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Environment {
     /// Number in order of creation; identity in the results.
     pub number: u64,

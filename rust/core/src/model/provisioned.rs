@@ -232,15 +232,15 @@ impl ProvisionedPool {
         self.inits
     }
 
-    /// Integrals of busy and of READY up to `end`, in environments times µs. READY may have changed
+    /// Integrals of busy and of READY from `from` to `end`, in environments times µs. READY may have changed
     /// since then; runs may not have begun or ended.
-    pub fn utilisation(&self, end: Micros) -> (i128, i128) {
+    pub fn utilisation(&self, from: Micros, end: Micros) -> (i128, i128) {
         assert!(end >= self.clock || self.busy == 0, "no run is busy after the end");
         let mut ready_time = 0;
         let mut lives = self.lives.iter().take_while(|(at, _)| *at <= end).peekable();
         while let Some((at, ready)) = lives.next() {
             let to = lives.peek().map_or(end, |(at, _)| *at);
-            ready_time += i128::from(*ready) * i128::from((to - *at).0);
+            ready_time += i128::from(*ready) * i128::from((to - from.max(*at)).0.max(0));
         }
         (self.busy_time(end.max(self.clock)), ready_time)
     }
@@ -627,12 +627,12 @@ mod tests {
         assert_eq!(pool.on_ready(Micros(ready_at)), 2);
         pool.start(Micros(ready_at + 10));
         assert_eq!(pool.release(Micros(ready_at + 14)), Released::Kept);
-        assert_eq!(pool.utilisation(Micros(ready_at + 14)), (4, 28));
-        assert_eq!(pool.utilisation(Micros(ready_at + 20)), (4, 40));
+        assert_eq!(pool.utilisation(Micros(-1 << 60), Micros(ready_at + 14)), (4, 28));
+        assert_eq!(pool.utilisation(Micros(-1 << 60), Micros(ready_at + 20)), (4, 40));
         // A size that changes after the last release changes nothing before it.
         let _ = pool.request(0, Micros(ready_at + 30));
-        assert_eq!(pool.utilisation(Micros(ready_at + 20)), (4, 40));
-        assert_eq!(pool.utilisation(Micros(ready_at + 50)), (4, 60));
+        assert_eq!(pool.utilisation(Micros(-1 << 60), Micros(ready_at + 20)), (4, 40));
+        assert_eq!(pool.utilisation(Micros(-1 << 60), Micros(ready_at + 50)), (4, 60));
     }
 
     fn tracked(size: u32, target: (u64, u64), min: u32, max: u32) -> ProvisionedPool {
@@ -938,7 +938,7 @@ mod tests {
                 let sum = |part: fn(&(u32, u32, u32)) -> u32| -> i128 {
                     seconds.iter().map(|second| i128::from(part(second)) * i128::from(S)).sum()
                 };
-                prop_assert_eq!(pool.utilisation(now), (sum(|it| it.1), sum(|it| it.0)));
+                prop_assert_eq!(pool.utilisation(Micros(-1 << 60), now), (sum(|it| it.1), sum(|it| it.0)));
                 let amount: i128 = pool
                     .stretches(now)
                     .map(|it| i128::from(it.amount) * i128::from((it.to - it.from).0))
