@@ -250,8 +250,8 @@ def _unit(measure: str) -> Unit:
 def _check_scope(expression: str, measure: str, function: str | None) -> None:
     """Refuse what only the account has of a function, and the reverse."""
     if function is None and measure in _OF_FUNCTIONS:
-        hint = f"write function=NAME: {measure} …"
-        raise _wrong(expression, f"only a function has {measure}", hint=hint)
+        why = f"only a function has {measure}"
+        raise _wrong(expression, why, hint=f"write function=NAME: {measure} …")
     if function is not None and (measure in _OF_ACCOUNT or measure.startswith(_DELIVERIES)):
         head = measure.partition(".")[0]
         own = {"cost_usd": "cost_usd.total", "deliveries": "deliveries"}.get(head)
