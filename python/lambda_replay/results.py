@@ -353,7 +353,10 @@ def functions_table(engine: Engine) -> pl.DataFrame:
         *(pl.lit(None, pl.Float64).alias(field.name) for field in dataclasses.fields(Distribution))
     )
     costs = engine.costs()
-    cost = pl.Series("cost_usd", [costs.functions.get(name) for name in engine.names], pl.Float64)
+    # What never ran and has no environments provisioned costs nothing.
+    nought = None if costs.account is None else 0.0
+    prices = [costs.functions.get(name, nought) for name in engine.names]
+    cost = pl.Series("cost_usd", prices, pl.Float64)
     utilisation = pl.Series("utilisation", engine.utilisation(), pl.Float64)
     outcomes = [pl.col(name) for name in ("success", "error", "throttled", "dropped")]
     is_function = pl.Series(engine.is_function, dtype=pl.Boolean)
