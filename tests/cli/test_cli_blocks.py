@@ -191,6 +191,9 @@ def test_cost_says_what_it_rests_on(cli: Cli) -> None:
         run(cli, frame, "functions.f.memory_mb=128"),
     ):
         assert assumption not in same.out
+    elsewhere = run(cli, frame, "account.pricing.region=xx-nowhere-1")
+    assert block(elsewhere, "cost").startswith("prices of xx-nowhere-1 are not known; ")
+    assert assumption not in elsewhere.out
     free = run(cli, frame, "account.pricing.free_tier=true")
     assert block(free, "cost").startswith("$0 in us-east-1: ")
     assert block(free, "cost").endswith("; after the free tier")

@@ -179,7 +179,7 @@ def cost(result: ReplayResult, look: Look, most: int) -> list[str]:
     usd = result.summary.cost_usd
     if usd is None:
         region = look.name(account.region, _NAME_CELLS)
-        return [f"prices of {region} are not known: account.pricing.region names one that is"]
+        return [f"prices of {region} are not known; set account.pricing.region=us-east-1 for those"]
     parts = [
         f"{name} {money(usd[name])}"
         for name in ("requests", "duration", "provisioned", "other")
