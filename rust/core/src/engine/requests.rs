@@ -423,7 +423,7 @@ impl Replay {
             now + self.luck.uniform(Purpose::Lifetime, request.draw(), span)
         });
         let environment = self.environments.create(request.id.0, retires_at);
-        self.records[function.index()].created += 1;
+        self.rares[function.index()].created += 1;
         self.touch(function).levels.alive += 1;
         environment
     }

@@ -429,7 +429,8 @@ impl Replay {
                 counts.billed_ms += billed;
             }
         }
-        record.init_sum = record.init_sum.plus(started.paid);
+        let rare = &mut self.rares[function.index()];
+        rare.init_sum = rare.init_sum.plus(started.paid);
         let failed = end.error.is_some() || end.overrun;
         let totals = &mut record.careful;
         totals.invocations += 1;
