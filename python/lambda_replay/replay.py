@@ -395,5 +395,6 @@ def _report(source: TraceSource, wire: Wire, engine: Engine, *, was_sorted: bool
         measured=source.measured,
         assumed=source.assumed,
         has_init=wire.has_init,
+        has_memory="memory_mb" in wire.checked,
         notes=tuple(notes),
     )

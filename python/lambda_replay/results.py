@@ -95,6 +95,8 @@ class TraceReport:
         What the trace's own notes say of its numbers.
     has_init
         Whether the trace says what a cold start costs.
+    has_memory
+        Whether it says how much memory functions have.
     notes
         What else a reader of the numbers must know.
     """
@@ -109,6 +111,7 @@ class TraceReport:
     measured: tuple[str, ...]
     assumed: tuple[str, ...]
     has_init: bool
+    has_memory: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -240,10 +243,7 @@ def instant(micros: int | None) -> datetime | None:
 
 def _distribution(row: dict[str, Any], name: str) -> Distribution:
     return Distribution(
-        **{
-            field.name: row[f"{name}_{field.name}_ms"]
-            for field in dataclasses.fields(Distribution)
-        }
+        **{field.name: row[f"{name}_{field.name}_ms"] for field in dataclasses.fields(Distribution)}
     )
 
 
@@ -329,12 +329,17 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
     )
 
 
+def _rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    return pl.when(whole > 0).then(part / whole)
+
+
 def functions_table(engine: Engine) -> pl.DataFrame:
     """Put the totals of each function together, the most records first."""
     raw = pl.DataFrame(engine.core.function_totals())
     names = pl.Series("function", engine.names, dtype=pl.String)
     zero = pl.lit(0, pl.UInt64)
     runs = pl.col("invocations")
+    records = pl.sum_horizontal(*_core.OUTCOMES)
 
     def distribution(name: str) -> pl.Expr:
         fields = [field.name for field in dataclasses.fields(Distribution)]
@@ -348,7 +353,10 @@ def functions_table(engine: Engine) -> pl.DataFrame:
         *(pl.lit(None, pl.Float64).alias(field.name) for field in dataclasses.fields(Distribution))
     )
     costs = engine.costs()
-    cost = pl.Series("cost_usd", [costs.functions.get(name) for name in engine.names], pl.Float64)
+    # What never ran and has no environments provisioned costs nothing.
+    nought = None if costs.account is None else 0.0
+    prices = [costs.functions.get(name, nought) for name in engine.names]
+    cost = pl.Series("cost_usd", prices, pl.Float64)
     utilisation = pl.Series("utilisation", engine.utilisation(), pl.Float64)
     outcomes = [pl.col(name) for name in ("success", "error", "throttled", "dropped")]
     is_function = pl.Series(engine.is_function, dtype=pl.Boolean)
@@ -356,7 +364,7 @@ def functions_table(engine: Engine) -> pl.DataFrame:
         raw.with_columns(names, cost, utilisation)
         .select(
             "function",
-            pl.sum_horizontal(*_core.OUTCOMES).alias("records"),
+            records.alias("records"),
             runs,
             *outcomes,
             *(zero.alias(name) for name in ("expired", "discarded", "filtered")),
@@ -394,6 +402,12 @@ def functions_table(engine: Engine) -> pl.DataFrame:
             "utilisation",
             "billed_ms",
             "init_s",
+            _rate(pl.col("throttled"), records).alias("throttle_rate"),
+            _rate(pl.col("cold_starts"), runs).alias("cold_start_rate"),
+            _rate(pl.sum_horizontal("throttled", "dropped", "async_error"), records).alias(
+                "loss_rate"
+            ),
+            _rate(pl.col("throttles"), pl.col("throttles") + runs).alias("attempt_throttle_rate"),
         )
         # What has a qualifier is counted with its function (Z9); what had no row is not listed.
         .filter(is_function & (pl.col("records") > 0))

@@ -93,8 +93,10 @@ class Model(Runs):
         if not busy and self.settings.until is None:
             return []
         events = self.due_changes(looks=busy)
+        # rule: Z39 (the replay lasts up to until, and so do its timers)
+        events += self.due_timers()
         if busy:
-            events += self.due_requests() + self.due_runs() + self.due_timers()
+            events += self.due_requests() + self.due_runs()
         return events
 
     def due_changes(self, *, looks: bool) -> list[Event]:

@@ -94,11 +94,13 @@ def tiered(before: Fraction, amount: Fraction, architecture: str, marks: Marks) 
 
 def spans(pool: Pool, end: int) -> list[list[tuple[int, int, int]]]:
     """Return a pool's spans, each from a request to a removal, as (begin, end, amount)."""
-    # rule: Z41 (one span from the first request to the removal, the last release or until)
+    # rule: Z41 (one span from the first request to the removal, the last release or until; what
+    # is requested after that, while events still wait for a retry, is not charged)
     found: list[list[tuple[int, int, int]]] = []
     open_span = False
-    for index, (since, amount) in enumerate(pool.amounts):
-        until = pool.amounts[index + 1][0] if index + 1 < len(pool.amounts) else end
+    amounts = [one for one in pool.amounts if one[0] <= end] or pool.amounts[:1]
+    for index, (since, amount) in enumerate(amounts):
+        until = amounts[index + 1][0] if index + 1 < len(amounts) else end
         if not amount:
             open_span = False
             continue
@@ -129,8 +131,10 @@ def of_pool(model: Model, pool: Pool, marks: Marks) -> Fraction:
     memory = settings.memory_mb(name, None, marks)
     architecture = settings.architecture(name, marks)
     unit = settings.billing_unit_us
-    # rule: Z24 (billed once each with the scenario's init_ms)
-    init = -(-settings.init_us(name, marks) // unit) * unit
+    # rule: Z24 (billed once each with the scenario's init_ms), Z54 (which restore_ms replaces)
+    restore = settings.restore_us(name, marks)
+    init = settings.init_us(name, marks) if restore is None else restore
+    init = -(-init // unit) * unit
     allocated = gb_seconds(memory, allocation_us(pool, span(model)[1], marks))
     initialised = gb_seconds(memory, init * len(pool.inits))
     return allocated * ALLOCATION[architecture] + initialised * PROVISIONED_DURATION[architecture]

@@ -169,7 +169,7 @@ def read(
     rows: Sequence[Mapping[str, Any]], marks: Marks, settings: Settings | None = None
 ) -> list[Row]:
     """Return the rows in the order of their arrival."""
-    instants = [instant_us(row["timestamp"], marks) for row in rows]
+    given = instants = [instant_us(row["timestamp"], marks) for row in rows]
     if settings and settings.time_scale != 1 and instants:
         # rule: Z37 (t' = first + floor((t - first) s), in doubles; first of the whole trace)
         marks.hit("Z37.time_scale")
@@ -179,8 +179,11 @@ def read(
     for position, (row, instant) in enumerate(zip(rows, instants, strict=True)):
         one = read_row(row, position, instant, marks)
         arrivals += copies(one, settings, marks) if settings else [one]
-    # rule: Z2 (the order is that of the floored timestamps, then of the positions)
-    ordered = sorted(arrivals, key=lambda row: (row.timestamp, row.position, row.copy))
+    # rule: Z2 (the order is that of the floored timestamps, then of the positions), Z37 (which
+    # stays where a scale makes instants fall together)
+    ordered = sorted(
+        arrivals, key=lambda row: (row.timestamp, given[row.position], row.position, row.copy)
+    )
     if ordered != arrivals:
         marks.hit("Z2.unsorted")
     return [replace(row, place=place) for place, row in enumerate(ordered)]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -49,12 +49,36 @@ WORDS: Final = {
     "error": (None, "handled", "crash", "item"),
     "state_access": ("write", "read"),
 }
-#: Whole numbers of 0 or more: name on the way to the core, type there, what stands for "not given".
+
+
+class Whole(NamedTuple):
+    """A column of whole numbers.
+
+    Attributes
+    ----------
+    name, dtype
+        How the core knows it.
+    missing
+        What stands for "not given" there.
+    least, most
+        Bounds of what may be given.
+    """
+
+    name: str
+    dtype: type[pl.DataType]
+    missing: int
+    least: int
+    most: int
+
+
 NUMBERS: Final = {
-    "error_runs": ("error_runs", pl.UInt32, 2**32 - 1),
-    "memory_mb": ("memory", pl.UInt32, 0),
-    "payload_bytes": ("payload", pl.UInt64, 0),
+    # Every run fails.
+    "error_runs": Whole("error_runs", pl.UInt32, 2**32 - 1, 0, 2**32 - 2),
+    "memory_mb": Whole("memory", pl.UInt32, 0, 1, 2**32 - 1),
+    "payload_bytes": Whole("payload", pl.UInt64, 0, 0, 2**63 - 1),
 }
+#: Memory that Lambda offers (F3.1).
+_MEMORY_MB: Final = (128, 10_240)
 #: Columns that are computed from those of the file.
 _COMPUTED: Final = ("extension", "state_key")
 #: No record of shared state.
@@ -86,7 +110,7 @@ class Wire:
     counts_micros
         Whether instants are given as integers.
     notes
-        How a column was read, where there are several ways.
+        How a column was read, where there are several ways, and what was odd in the rows so far.
     """
 
     frame: pl.LazyFrame
@@ -98,7 +122,7 @@ class Wire:
     guards: tuple[str, ...]
     checked: tuple[str, ...]
     counts_micros: bool
-    notes: tuple[str, ...]
+    notes: list[str] = field(hash=False)
     _categories: Any
     _keys: Any
     #: Views of the columns of :attr:`_plain` that make :attr:`frame`, where views are enough.
@@ -265,20 +289,33 @@ class Wire:
                 # 3 is an item.
                 return found.replace({3: 0})
             return found
-        wanted, dtype, missing = NUMBERS[name]
-        del wanted
-        whole = column.cast(dtype, strict=False)
-        exact = whole.cast(pl.Float64) == column.cast(pl.Float64)
-        odd = (column.is_not_null() & ~exact.fill_null(value=False)).alias(name)
-        if odd.any():
-            place = odd.arg_max() or 0
-            right = "a whole number, 0 or more"
-            raise self._refused(batch, name, place, first, right, "LR-T-VALUE", right)
-        return whole.fill_null(missing)
+        return self._whole(batch, name, first)
 
-    def _odd_word(
-        self, batch: pl.DataFrame, name: str, odd: pl.Series, first: int
-    ) -> TraceError:
+    def _whole(self, batch: pl.DataFrame, name: str, first: int) -> pl.Series:
+        """Check one column of whole numbers."""
+        column, number = batch[name], NUMBERS[name]
+        whole = column.cast(number.dtype, strict=False)
+        right = (whole.cast(pl.Float64) == column.cast(pl.Float64)) & whole.is_between(
+            number.least, number.most
+        )
+        odd = (column.is_not_null() & ~right.fill_null(value=False)).alias(name)
+        if odd.any():
+            expected = f"a whole number from {number.least} to {number.most:,}"
+            place = odd.arg_max() or 0
+            raise self._refused(batch, name, place, first, right=expected, code="LR-T-VALUE")
+        if name == "memory_mb":
+            self._note_memory(whole)
+        return whole.fill_null(number.missing)
+
+    def _note_memory(self, memory: pl.Series) -> None:
+        """Note memory that Lambda does not offer, once."""
+        least, most = _MEMORY_MB
+        beyond = memory.filter(~memory.is_between(least, most))
+        about = f"memory_mb outside Lambda's {least} to {most:,} MB"
+        if len(beyond) and not any(note.startswith(about) for note in self.notes):
+            self.notes.append(f"{about}, such as {beyond[0]:,}: priced as it is")
+
+    def _odd_word(self, batch: pl.DataFrame, name: str, odd: pl.Series, first: int) -> TraceError:
         place = odd.arg_max() or 0
         value = str(batch[name][place])
         words = [word for word in WORDS[name] if word is not None]
@@ -290,7 +327,8 @@ class Wire:
             hint, code = f"one of {', '.join(words)}, or null", "LR-T-VALUE"
         if near:
             hint = f"did you mean {near[0]}? {hint}"
-        return self._refused(batch, name, place, first, ", ".join(words), code, hint)
+        right = ", ".join(words)
+        return self._refused(batch, name, place, first, right=right, code=code, hint=hint)
 
     def _refused(
         self,
@@ -298,9 +336,10 @@ class Wire:
         name: str,
         place: int,
         first: int,
+        *,
         right: str,
         code: str,
-        hint: str,
+        hint: str | None = None,
     ) -> TraceError:
         value = batch[name][place]
         row = int(batch["row"][place]) if "row" in batch.columns else first + place
@@ -316,7 +355,7 @@ class Wire:
 
     def core_names(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Name the columns as the core knows them, and leave out what it does not."""
-        names = {name: wanted for name, (wanted, _, _) in NUMBERS.items()}
+        names = {name: number.name for name, number in NUMBERS.items()}
         names["state_access"] = "reads"
         return batch.rename(names, strict=False)
 
@@ -454,11 +493,11 @@ def _in_millis(column: pl.Expr, schema: pl.Schema) -> pl.Expr:
     return column
 
 
-def _notes(schemas: Sequence[pl.Schema]) -> tuple[str, ...]:
+def _notes(schemas: Sequence[pl.Schema]) -> list[str]:
     types = [schema["timestamp"] for schema in schemas]
     if any(isinstance(dtype, pl.Datetime) and dtype.time_zone is None for dtype in types):
-        return ("timestamps without a time zone are taken as UTC",)
-    return ()
+        return ["timestamps without a time zone are taken as UTC"]
+    return []
 
 
 def _instant(frame: pl.LazyFrame, dtype: pl.DataType, label: str) -> pl.Expr:
