@@ -717,6 +717,10 @@ impl Replay {
             }
         }
         self.environments.get_mut(started.environment).resets = end.resets;
+        if self.account.until.is_none_or(|until| end.release < until) {
+            let totals = &mut self.records[started.function.index()].careful;
+            totals.conflicts += u64::from(request.progress.conflicts);
+        }
         self.record_end(&mut request, &started, end, sink);
         if let Some(run) = self.runs.get(place) {
             run.request = request;
