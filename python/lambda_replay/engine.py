@@ -135,6 +135,10 @@ class Engine:
         self._rows_seen = 0
         self._costs: Costs | None = None
         entries: list[dict[str, Any]] = []
+        self._shares_state = "state_key" in self.wire.present and self.scenario.state.discipline in (
+            "lock",
+            "optimistic",
+        )
         for name in self.scenario.literal_names():
             self._number(name, entries)
         self.core.add_functions(entries)
@@ -248,6 +252,20 @@ class Engine:
         now: dict[str, Any] = {}
         for epoch in sorted({*settings, *by_name}):
             now = {**now, **settings.get(epoch, {}), **by_name.get(epoch, {})}
+            client = now["client"]
+            if self._shares_state and client is not None and client["read_timeout_us"] is not None:
+                message = (
+                    f"the trace has state_key and clients of {name} have a read_timeout_s: runs that"
+                    " wait for a record while their client gives up on them are not replayed yet"
+                )
+                hint = 'take read_timeout_s out, or set state.discipline = "append"'
+                raise TraceError(
+                    message,
+                    source=self.wire.label,
+                    column="state_key",
+                    code="LR-T-STATE",
+                    hint=hint,
+                )
             found.append((epoch, now))
         return found
 
@@ -395,8 +413,6 @@ def _named(column: str) -> pl.Expr:
 
 def outcome_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
     """Outcomes as users know them, from what the core decides (interface §5)."""
-    # To the microsecond as the core has it; the division is by a power of ten either way.
-    wait = (pl.col("start") - pl.col("timestamp")) / 1_000
     columns = {
         "row": pl.col("row"),
         "timestamp": pl.col("timestamp").cast(INSTANT),
@@ -404,7 +420,7 @@ def outcome_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
         **{name: _named(name) for name in ("source", "outcome", "reason", "limit")},
         **{name: pl.col(name) for name in ("attempts", "throttles", "errors")},
         **{name: pl.col(name).cast(INSTANT) for name in ("start", "end", "settled")},
-        "wait_ms": wait,
+        "wait_ms": pl.col("wait_ms"),
         "lock_wait_ms": pl.col("lock_wait_ms"),
         **{name: pl.col(name) for name in ("conflicts", "init_ms", "cold", "provisioned")},
         "spillover_reason": _named("spillover_reason"),
@@ -439,11 +455,18 @@ def attempt_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
 
 #: Columns of the extras: sums, and maxima.
 _SUMS: Final = (
-    *("late_invocations", "late_cold_starts", "late_duration_ms", "errors", "lock_wait_ms"),
-    *("extension_ms", "provisioned", "spillover", "utilisation_samples", "received", "dropped"),
-    *("dropped_samples", "ages", "age_ms"),
+    *("late_invocations", "late_cold_starts", "late_duration_us", "errors", "lock_wait_us"),
+    *("extension_us", "provisioned", "spillover", "utilisation_samples", "received", "dropped"),
+    *("dropped_samples", "ages", "age_us"),
 )
-_MAXIMA: Final = ("late_duration_max_ms", "extension_max_ms", "utilisation_max", "age_max_ms")
+_MAXIMA: Final = ("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us")
+
+
+def _millis(micros: pl.Expr) -> pl.Expr:
+    """Divide whole microseconds, one by one: Polars multiplies by 1/1000 where the divisor is one
+    number, which is another result in the last place.
+    """
+    return micros.cast(pl.Float64) / pl.repeat(1_000.0, pl.len())
 
 
 def _with_extras(
@@ -451,10 +474,8 @@ def _with_extras(
 ) -> pl.DataFrame:
     """Join what was counted beyond the minutes; the Region is the sum of its functions."""
     if not extras:
-        schema = dict.fromkeys((*_SUMS, *_MAXIMA), pl.Float64)
-        return minutes.with_columns(
-            pl.lit(0, dtype).alias(name) for name, dtype in schema.items()
-        )
+        zero = pl.lit(0, pl.Int64)
+        return minutes.with_columns(zero.alias(name) for name in (*_SUMS, *_MAXIMA))
     together = (*(pl.col(name).sum() for name in _SUMS), *(pl.col(name).max() for name in _MAXIMA))
     parts = pl.concat(extras)
     by_function = parts.group_by("timestamp", "function").agg(*together)
@@ -480,8 +501,6 @@ def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
     ended = pl.when(pl.col("dropped_samples") > 0)
     aged = pl.when(pl.col("ages") > 0)
     used = pl.when(pl.col("provisioned_concurrency") > 0)
-    # In the plain pool nothing is set apart: all of it is unreserved, and claimed.
-    plain = pl.col("claimed") == 0
     columns = {
         "timestamp": pl.col("timestamp").cast(INSTANT),
         "function": pl.lit(names).gather(pl.col("function")),
@@ -490,33 +509,31 @@ def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
         "Throttles": where_tried.then(pl.col("throttles")),
         "Errors_samples": where_tried.then(attempts),
         "Throttles_samples": where_tried.then(attempts),
-        "Duration_sum": where_run.then(pl.col("duration_ms") + pl.col("late_duration_ms")),
-        "Duration_max": where_run.then(pl.max_horizontal("duration_max_ms", "late_duration_max_ms")),
+        "Duration_sum": where_run.then(_millis(pl.col("duration_us") + pl.col("late_duration_us"))),
+        "Duration_max": where_run.then(
+            _millis(pl.max_horizontal("duration_max_us", "late_duration_max_us"))
+        ),
         "ConcurrentExecutions": pl.col("concurrency"),
-        "UnreservedConcurrentExecutions": region.then(
-            pl.when(plain).then(pl.col("concurrency")).otherwise(pl.col("unreserved"))
-        ),
-        "ClaimedAccountConcurrency": region.then(
-            pl.when(plain).then(pl.col("concurrency")).otherwise(pl.col("claimed"))
-        ),
-        "PostRuntimeExtensionsDuration_sum": where_run.then(pl.col("extension_ms")),
-        "PostRuntimeExtensionsDuration_max": where_run.then(pl.col("extension_max_ms")),
+        "UnreservedConcurrentExecutions": region.then(pl.col("unreserved")),
+        "ClaimedAccountConcurrency": region.then(pl.col("claimed")),
+        "PostRuntimeExtensionsDuration_sum": where_run.then(_millis(pl.col("extension_us"))),
+        "PostRuntimeExtensionsDuration_max": where_run.then(_millis(pl.col("extension_max_us"))),
         "ProvisionedConcurrencyInvocations": served.then(whole["provisioned"]),
         "ProvisionedConcurrencySpilloverInvocations": served.then(whole["spillover"]),
         "ProvisionedConcurrentExecutions": used.then(pl.col("provisioned_concurrency")),
         "ProvisionedConcurrencyUtilization": pl.when(pl.col("utilisation_samples") > 0).then(
-            pl.col("utilisation_max")
+            pl.col("utilisation_max").cast(pl.Float64)
         ),
         "AsyncEventsReceived": pl.when(pl.col("received") > 0).then(whole["received"]),
         "AsyncEventsDropped": ended.then(whole["dropped"]),
         "AsyncEventsDropped_samples": ended.then(pl.col("dropped_samples").cast(pl.UInt64)),
-        "AsyncEventAge_sum": aged.then(pl.col("age_ms")),
-        "AsyncEventAge_max": aged.then(pl.col("age_max_ms")),
+        "AsyncEventAge_sum": aged.then(_millis(pl.col("age_us"))),
+        "AsyncEventAge_max": aged.then(_millis(pl.col("age_max_us"))),
         "AsyncEventAge_samples": aged.then(pl.col("ages").cast(pl.UInt64)),
         "cold_starts": where_run.then(
             pl.col("cold_starts") + pl.col("late_cold_starts").cast(pl.UInt64)
         ),
-        "lock_wait_ms_sum": where_run.then(pl.col("lock_wait_ms")),
+        "lock_wait_ms_sum": where_run.then(_millis(pl.col("lock_wait_us"))),
         "environments": pl.col("environments"),
     }
     frame = raw.select(**columns)

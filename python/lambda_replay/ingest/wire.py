@@ -104,6 +104,8 @@ class Wire:
         Whether the trace has the column.
     guards
         Columns that only guard the trace.
+    present
+        Columns that are there, under the trace's names.
     checked
         Columns of words and whole numbers that :meth:`check` turns into the core's.
 
@@ -121,6 +123,7 @@ class Wire:
     has_request_id: bool
     guards: tuple[str, ...]
     checked: tuple[str, ...]
+    present: frozenset[str]
     counts_micros: bool
     notes: list[str] = field(hash=False)
     _categories: Any
@@ -179,6 +182,7 @@ class Wire:
             not_modelled=tuple(name for name in known if name in NOT_MODELLED_COLUMNS),
             has_init="init_ms" in present,
             has_request_id="request_id" in present,
+            present=frozenset(present),
             guards=tuple(name for name in GUARDS if name in present),
             checked=tuple(name for name in (*WORDS, *NUMBERS) if name in present),
             counts_micros=any(schema["timestamp"].is_integer() for schema in schemas),

@@ -200,6 +200,7 @@ fn fault(entry: &FaultEntry) -> PyResult<Fault> {
 /// An entry of `ResolvedFunction.core_epochs()` of `lambda_replay.scenario`.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 pub(crate) struct Function {
     init_us: i64,
     init_billed: bool,

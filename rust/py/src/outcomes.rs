@@ -159,6 +159,9 @@ impl OutcomeColumns {
     pub(crate) fn take(&mut self) -> PyResult<Table> {
         let attempts = self.attempts.take();
         let taken = std::mem::replace(self, Self { attempts, ..Self::default() });
+        let starts = taken.runs.start.iter().zip(&taken.timestamp);
+        let waits: Vec<i64> = starts.map(|(start, arrival)| start.wrapping_sub(*arrival)).collect();
+        let ran = Some(NullBuffer::new(BooleanBuffer::from(taken.runs.ran.clone())));
         let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("row", Arc::new(UInt64Array::from(taken.row))),
             ("copy", Arc::new(UInt32Array::from(taken.copy))),
@@ -174,6 +177,7 @@ impl OutcomeColumns {
             ("conflicts", Arc::new(UInt32Array::from(taken.conflicts))),
             ("settled", Arc::new(Int64Array::from(taken.settled))),
         ];
+        columns.push(("wait_ms", Arc::new(millis(&waits, ran.as_ref()))));
         columns.extend(taken.runs.columns());
         Table::new(columns)
     }

@@ -121,9 +121,9 @@ pub(crate) fn extras_table(rows: &[ExtraRow]) -> PyResult<Table> {
     let count = |value: fn(&Extra) -> u64| -> ArrayRef {
         Arc::new(rows.iter().map(|row| value(&row.extra)).collect::<UInt64Array>())
     };
+    // Microseconds: these are added up before they become a unit of people's.
     let span = |value: fn(&Extra) -> Micros| -> ArrayRef {
-        let micros: Vec<i64> = rows.iter().map(|row| value(&row.extra).0).collect();
-        Arc::new(millis(&micros, None))
+        Arc::new(rows.iter().map(|row| Some(value(&row.extra).0)).collect::<Int64Array>())
     };
     let minutes = rows.iter().map(|row| Some(row.minute.0)).collect::<Int64Array>();
     let functions = rows.iter().map(|row| Some(row.function.0)).collect::<UInt32Array>();
@@ -133,12 +133,12 @@ pub(crate) fn extras_table(rows: &[ExtraRow]) -> PyResult<Table> {
         ("function", Arc::new(functions)),
         ("late_invocations", count(|extra| extra.late_invocations)),
         ("late_cold_starts", count(|extra| extra.late_cold_starts)),
-        ("late_duration_ms", span(|extra| extra.late_duration_sum)),
-        ("late_duration_max_ms", span(|extra| extra.late_duration_max)),
+        ("late_duration_us", span(|extra| extra.late_duration_sum)),
+        ("late_duration_max_us", span(|extra| extra.late_duration_max)),
         ("errors", count(|extra| extra.errors)),
-        ("lock_wait_ms", span(|extra| extra.lock_wait_sum)),
-        ("extension_ms", span(|extra| extra.extension_sum)),
-        ("extension_max_ms", span(|extra| extra.extension_max)),
+        ("lock_wait_us", span(|extra| extra.lock_wait_sum)),
+        ("extension_us", span(|extra| extra.extension_sum)),
+        ("extension_max_us", span(|extra| extra.extension_max)),
         ("provisioned", count(|extra| extra.provisioned)),
         ("spillover", count(|extra| extra.spillover)),
         ("utilisation_samples", count(|extra| extra.utilisation_samples)),
@@ -147,8 +147,8 @@ pub(crate) fn extras_table(rows: &[ExtraRow]) -> PyResult<Table> {
         ("dropped", count(|extra| extra.dropped)),
         ("dropped_samples", count(|extra| extra.dropped_samples)),
         ("ages", count(|extra| extra.ages)),
-        ("age_ms", span(|extra| extra.age_sum)),
-        ("age_max_ms", span(|extra| extra.age_max)),
+        ("age_us", span(|extra| extra.age_sum)),
+        ("age_max_us", span(|extra| extra.age_max)),
     ])
 }
 
@@ -206,8 +206,7 @@ pub(crate) fn minutes_table(rows: &[MinuteRow]) -> PyResult<Table> {
         Arc::new(rows.iter().map(value).collect::<UInt64Array>())
     };
     let span = |value: fn(&MinuteRow) -> Micros| -> ArrayRef {
-        let micros: Vec<i64> = rows.iter().map(|row| value(row).0).collect();
-        Arc::new(millis(&micros, None))
+        Arc::new(rows.iter().map(|row| Some(value(row).0)).collect::<Int64Array>())
     };
     let minutes = rows.iter().map(|row| Some(row.minute.0)).collect::<Int64Array>();
     let functions = rows.iter().map(|row| row.function.map(|function| function.0));
@@ -217,8 +216,8 @@ pub(crate) fn minutes_table(rows: &[MinuteRow]) -> PyResult<Table> {
         ("invocations", count(|row| row.counts.invocations)),
         ("throttles", count(|row| row.counts.throttles)),
         ("cold_starts", count(|row| row.counts.cold_starts)),
-        ("duration_ms", span(|row| row.counts.duration_sum)),
-        ("duration_max_ms", span(|row| row.counts.duration_max)),
+        ("duration_us", span(|row| row.counts.duration_sum)),
+        ("duration_max_us", span(|row| row.counts.duration_max)),
         ("concurrency", count(|row| u64::from(row.concurrency))),
         ("environments", count(|row| u64::from(row.environments))),
         ("provisioned_concurrency", count(|row| u64::from(row.provisioned))),

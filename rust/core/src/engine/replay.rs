@@ -52,6 +52,7 @@ pub struct Replay {
     pub(super) ledger: ConcurrencyLedger,
     pub(super) environments: EnvironmentTable,
     pub(super) slots: Vec<Slot>,
+    pub(super) rares: Vec<Rare>,
     pub(super) records: Vec<Record>,
     /// Whether any name has a qualifier.
     qualified: bool,
@@ -125,7 +126,38 @@ pub(super) struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 128, "two cache lines");
 
-/// What only cold starts, throttles, the careful way and the ends of minutes touch.
+/// What cold starts and throttles touch: three cache lines.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Rare {
+    /// Settings of the moment that a cold start of the plain pool needs.
+    init: Micros,
+    init_timeout: Micros,
+    init_billed: bool,
+    pub(super) init_sum: Micros,
+    /// On-demand environments created.
+    pub(super) created: u64,
+    pub(super) throttles_by_limit: [u64; Limit::ALL.len()],
+    pub(super) worst: WorstWindow,
+}
+
+const _: () = assert!(size_of::<Rare>() == 192, "three cache lines");
+
+impl Rare {
+    fn new(config: &FunctionConfig) -> Self {
+        Self {
+            init: config.init,
+            init_timeout: config.init_timeout.unwrap_or(Micros::MAX),
+            init_billed: config.init_billed,
+            init_sum: Micros::ZERO,
+            created: 0,
+            throttles_by_limit: [0; Limit::ALL.len()],
+            worst: WorstWindow::default(),
+        }
+    }
+}
+
+/// What only the careful way and the ends of minutes touch.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) name: String,
@@ -136,11 +168,6 @@ pub(super) struct Record {
     /// Whether a row of the function has arrived.
     pub(super) seen: bool,
     pub(super) closed: Closed,
-    pub(super) throttles_by_limit: [u64; Limit::ALL.len()],
-    pub(super) init_sum: Micros,
-    pub(super) worst: WorstWindow,
-    /// On-demand environments created.
-    pub(super) created: u64,
     pub(super) bills: Bills,
     /// Requests with reserved concurrency (F1.4).
     pub(super) window: RequestWindow,
@@ -239,6 +266,7 @@ impl Replay {
             account,
             environments: EnvironmentTable::default(),
             slots: Vec::new(),
+            rares: Vec::new(),
             records: Vec::new(),
             qualified: false,
             memory_of_rows: false,
@@ -307,16 +335,13 @@ impl Replay {
             fixed_memory: config.memory_mb.is_some(),
             ..Tally::default()
         });
+        self.rares.push(Rare::new(&config));
         self.records.push(Record {
             name,
             config,
             later,
             seen: false,
             closed: Closed::default(),
-            throttles_by_limit: [0; Limit::ALL.len()],
-            init_sum: Micros::ZERO,
-            worst: WorstWindow::default(),
-            created: 0,
             bills: Bills::default(),
             window: RequestWindow::default(),
             bucket: ScalingBucket::default(),
@@ -677,7 +702,7 @@ impl Replay {
                 environment: self.environments.get(environment).number,
                 invocation: self.runs_started,
                 lock_wait: Micros::ZERO,
-                billed_ms: self.billed(id, duration, init),
+                billed_ms: self.billed(self.slots[id.index()].function, duration, init),
             };
             sink.outcome(&columns.outcome(arrival, None, Some(run)));
         }
@@ -685,8 +710,8 @@ impl Replay {
     }
 
     /// Billed time of a run that waits for an init, or for none, ms.
-    fn billed(&self, id: FunctionId, duration: Micros, init: Option<Micros>) -> u64 {
-        let billed = self.records[id.index()].config.init_billed;
+    fn billed(&self, function: FunctionId, duration: Micros, init: Option<Micros>) -> u64 {
+        let billed = self.rares[function.index()].init_billed;
         let init = init.filter(|_| billed).unwrap_or(Micros::ZERO);
         billed_ms(duration + init, self.account.billing_unit)
     }
@@ -701,18 +726,16 @@ impl Replay {
         columns: Columns<'_>,
     ) -> Option<Start> {
         let Arrival { now, id, duration, place, .. } = arrival;
-        let config = &self.records[function.index()].config;
-        let init = columns.checked.init(place).unwrap_or(config.init);
-        if config.init_timeout.is_some_and(|limit| init > limit) {
+        let rare = &mut self.rares[function.index()];
+        let init = columns.checked.init(place).unwrap_or(rare.init);
+        if init > rare.init_timeout {
             self.ledger.release(function);
             return None;
         }
-        let more = self.billed(id, duration, Some(init)) - self.billed(id, duration, None);
-        let memory = columns.batch.memory.map_or(0, |memory| memory[place]);
-        let memory = self.records[function.index()].config.memory_mb(memory);
-        let record = &mut self.records[function.index()];
-        record.init_sum = record.init_sum.plus(init);
-        record.created += 1;
+        rare.init_sum = rare.init_sum.plus(init);
+        rare.created += 1;
+        let more =
+            self.billed(function, duration, Some(init)) - self.billed(function, duration, None);
         let retires_at = self.account.max_lifetime.map_or(Micros::MAX, |span| {
             // Counted from the start of its init, drawn by the row that creates it (Z5).
             now + self.luck.uniform(Purpose::Lifetime, columns.draw(place), span)
@@ -723,7 +746,10 @@ impl Replay {
         metered.meter.cold_start(metered.levels.alive);
         let runs = &mut self.tallies[function.index()].runs;
         runs.bill(more);
-        runs.bill_memory(if columns.batch.memory.is_some() { more * u64::from(memory) } else { 0 });
+        if let Some(memory) = columns.batch.memory {
+            let memory = self.records[function.index()].config.memory_mb(memory[place]);
+            runs.bill_memory(more * u64::from(memory));
+        }
         let alive = self.region_levels().alive;
         self.region.cold_start(alive);
         Some(Start { environment, init: Some(init) })
@@ -748,9 +774,9 @@ impl Replay {
     /// Counts a 429.
     pub(super) fn count_throttle(&mut self, now: Micros, function: FunctionId, limit: Limit) {
         self.touch(function).meter.throttle();
-        let record = &mut self.records[function.index()];
-        record.throttles_by_limit[limit as usize] += 1;
-        record.worst.record(now);
+        let rare = &mut self.rares[function.index()];
+        rare.throttles_by_limit[limit as usize] += 1;
+        rare.worst.record(now);
         self.region.throttle();
         self.region_worst.record(now);
     }
@@ -864,16 +890,16 @@ impl Replay {
 
     /// Totals of one function. Complete once the replay is finished.
     pub fn function_totals(&self, id: FunctionId) -> Totals {
-        let record = &self.records[id.index()];
+        let (rare, record) = (&self.rares[id.index()], &self.records[id.index()]);
         let mut totals = Totals {
             counts: record.closed.counts,
-            throttles_by_limit: record.throttles_by_limit.to_vec(),
-            environments_created: record.created,
+            throttles_by_limit: rare.throttles_by_limit.to_vec(),
+            environments_created: rare.created,
             time_at: self.slots[id.index()].meter.time_at(self.span()),
             max_concurrency: record.closed.max_busy,
             durations: self.tallies[id.index()].durations.clone(),
-            init_sum: record.init_sum,
-            worst_10s: record.worst.worst(),
+            init_sum: rare.init_sum,
+            worst_10s: rare.worst.worst(),
             outcomes: [0; OutcomeKind::COUNT],
             never_ran: 0,
             errors: 0,
@@ -919,7 +945,7 @@ impl Replay {
         let mut totals = Totals {
             counts: self.region_closed.counts,
             throttles_by_limit: vec![0; Limit::ALL.len()],
-            environments_created: self.records.iter().map(|record| record.created).sum(),
+            environments_created: self.rares.iter().map(|rare| rare.created).sum(),
             time_at: self.region.time_at(self.span()),
             max_concurrency: self.region_closed.max_busy,
             durations: Histogram::default(),
@@ -937,10 +963,11 @@ impl Replay {
             waits: Distribution::default(),
             ages: Distribution::default(),
         };
-        for (record, tally) in self.records.iter().zip(&self.tallies) {
+        for (rare, (record, tally)) in self.rares.iter().zip(self.records.iter().zip(&self.tallies))
+        {
             totals.durations.merge(&tally.durations);
-            totals.init_sum = totals.init_sum.plus(record.init_sum);
-            for (sum, more) in totals.throttles_by_limit.iter_mut().zip(record.throttles_by_limit) {
+            totals.init_sum = totals.init_sum.plus(rare.init_sum);
+            for (sum, more) in totals.throttles_by_limit.iter_mut().zip(rare.throttles_by_limit) {
                 *sum += more;
             }
             Self::add_careful(&mut totals, record);

@@ -162,6 +162,7 @@ impl Replay {
         }
         if request.source == Source::Async {
             self.extras.at(function, now).received += 1;
+            self.mark(function, now);
             if self.ledger.reserved(function) == Some(0) {
                 self.give_up_for_zero(&request, now, sink);
                 return;
@@ -423,7 +424,7 @@ impl Replay {
             now + self.luck.uniform(Purpose::Lifetime, request.draw(), span)
         });
         let environment = self.environments.create(request.id.0, retires_at);
-        self.records[function.index()].created += 1;
+        self.rares[function.index()].created += 1;
         self.touch(function).levels.alive += 1;
         environment
     }
@@ -579,7 +580,6 @@ impl Replay {
         let totals = &mut self.records[function.index()].careful;
         totals.outcomes[kind as usize] += 1;
         totals.never_ran += u64::from(progress.runs == 0 && kind != OutcomeKind::Pending);
-        totals.conflicts += u64::from(progress.conflicts);
         if let Some(run) = progress.run.filter(|run| run.end.is_some()) {
             totals.waits.record(run.start - request.timestamp);
         }

@@ -429,7 +429,8 @@ impl Replay {
                 counts.billed_ms += billed;
             }
         }
-        record.init_sum = record.init_sum.plus(started.paid);
+        let rare = &mut self.rares[function.index()];
+        rare.init_sum = rare.init_sum.plus(started.paid);
         let failed = end.error.is_some() || end.overrun;
         let totals = &mut record.careful;
         totals.invocations += 1;
@@ -716,6 +717,10 @@ impl Replay {
             }
         }
         self.environments.get_mut(started.environment).resets = end.resets;
+        if self.account.until.is_none_or(|until| end.release < until) {
+            let totals = &mut self.records[started.function.index()].careful;
+            totals.conflicts += u64::from(request.progress.conflicts);
+        }
         self.record_end(&mut request, &started, end, sink);
         if let Some(run) = self.runs.get(place) {
             run.request = request;
