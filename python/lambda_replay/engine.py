@@ -135,9 +135,13 @@ class Engine:
         self._rows_seen = 0
         self._costs: Costs | None = None
         entries: list[dict[str, Any]] = []
-        self._shares_state = "state_key" in self.wire.present and self.scenario.state.discipline in (
-            "lock",
-            "optimistic",
+        self._shares_state = (
+            "state_key" in self.wire.present
+            and self.scenario.state.discipline
+            in (
+                "lock",
+                "optimistic",
+            )
         )
         for name in self.scenario.literal_names():
             self._number(name, entries)
@@ -236,42 +240,40 @@ class Engine:
             number = self._numbers[name] = len(self.names)
             self.names.append(name)
             self.is_function.append(function is None)
-            entry: dict[str, Any] = {"code": None, "number": number, "name": name, "function": function}
+            entry: dict[str, Any] = {
+                "code": None,
+                "number": number,
+                "name": name,
+                "function": function,
+            }
             entry["config"] = self._settings(name)
             entries.append(entry)
         return number
 
     def _settings(self, name: str) -> list[tuple[int, dict[str, Any]]]:
-        """Give a function's settings by epoch, and which of them the scenario gives by name (Z20)."""
-        settings = dict(self.scenario.function_epochs(name))
-        by_name = {
-            epoch: {"reserved_by_name": reserved, "provisioned_by_name": provisioned}
-            for epoch, reserved, provisioned in self.scenario.takes_from_start(name)
-        }
-        found: list[tuple[int, dict[str, Any]]] = []
-        now: dict[str, Any] = {}
-        for epoch in sorted({*settings, *by_name}):
-            now = {**now, **settings.get(epoch, {}), **by_name.get(epoch, {})}
-            client = now["client"]
-            if self._shares_state and client is not None and client["read_timeout_us"] is not None:
-                message = (
-                    f"the trace has state_key and clients of {name} have a read_timeout_s: runs that"
-                    " wait for a record while their client gives up on them are not replayed yet"
-                )
-                hint = 'take read_timeout_s out, or set state.discipline = "append"'
-                raise TraceError(
-                    message,
-                    source=self.wire.label,
-                    column="state_key",
-                    code="LR-T-STATE",
-                    hint=hint,
-                )
-            found.append((epoch, now))
-        return found
+        """Give a function's settings by epoch."""
+        epochs = self.scenario.function_epochs(name)
+        patient = [
+            now["client"] is not None and now["client"]["read_timeout_us"] is not None
+            for _, now in epochs
+        ]
+        if self._shares_state and any(patient):
+            message = (
+                f"the trace has state_key and clients of {name} have a read_timeout_s: runs that"
+                " wait for a record while their client gives up on them are not replayed yet"
+            )
+            raise TraceError(
+                message,
+                source=self.wire.label,
+                column="state_key",
+                code="LR-T-STATE",
+                hint='take read_timeout_s out, or set state.discipline = "append"',
+            )
+        return epochs
 
     def _keep(self, *, all_of_it: bool) -> None:
         """Take what the core has put aside, if it is much."""
-        extras = self.core.take_extras(all=all_of_it)
+        extras = self.core.take_extras(everything=all_of_it)
         if len(extras):
             self._extras.append(pl.DataFrame(extras))
         if self.attempts:
@@ -378,8 +380,7 @@ class Engine:
             "clients": any(function.client is not None for function in functions),
             "cold_starts": row["cold_starts"] > 0,
             "errors": row["errors"] > 0,
-            "retries": row["async_age_max_ms"] is not None
-            and row["throttles"] + row["errors"] > 0,
+            "retries": row["async_age_max_ms"] is not None and row["throttles"] + row["errors"] > 0,
             "proactive": scenario.account.proactive_fraction > 0,
             "provisioned": bool(self.core.provisioned_pools()),
             "reserved": any(function.reserved is not None for function in functions),

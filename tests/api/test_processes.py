@@ -386,7 +386,7 @@ def test_whatever_the_core_is_fed_it_answers_with_errors_of_ours() -> None:
         "duration": pl.Series([1], dtype=pl.Int64),
     }
     entry = {
-        "code": 0, "number": 0, "name": "f", "function": None, "literal": False,
+        "code": 0, "number": 0, "name": "f", "function": None,
         "config": SCENARIO.resolve().function_epochs("f"),
     }  # fmt: skip
     wrong: list[dict[str, pl.Series]] = [

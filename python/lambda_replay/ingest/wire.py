@@ -285,8 +285,8 @@ class Wire:
                 return_dtype=pl.UInt8,
             )
             # A null is the first word, or none at all.
-            codes = pl.select(pl.when(column.is_null()).then(pl.lit(0, pl.UInt8)).otherwise(codes))
-            found = codes.to_series().alias(name)
+            known = pl.when(column.is_null()).then(pl.lit(0, pl.UInt8)).otherwise(codes)
+            found: pl.Series = pl.select(known).to_series().alias(name)
             if (odd := found == 255).any():
                 raise self._odd_word(batch, name, odd, first)
             if name == "error":

@@ -212,12 +212,13 @@ class Resolved:
         bare = (split(name) or (name, LATEST))[0]
         faults = [i for i, fault in enumerate(self.faults) if fault.concerns(bare)]
         found: list[tuple[int, dict[str, Any]]] = []
-        last: ResolvedFunction | None = None
+        last: tuple[ResolvedFunction, bool, bool] | None = None
         for number, epoch in enumerate(self.epochs):
-            function = epoch.function(name)
-            if function != last:
-                found.append((number, {**function.core_epoch(), "faults": faults}))
-                last = function
+            now = epoch.function(name), epoch.own(name, "reserved"), epoch.own(name, "provisioned")
+            if now != last:
+                function, reserved, provisioned = last = now
+                by_name = {"reserved_by_name": reserved, "provisioned_by_name": provisioned}
+                found.append((number, {**function.core_epoch(), **by_name, "faults": faults}))
         return found
 
     def literal_names(self) -> tuple[str, ...]:

@@ -110,10 +110,10 @@ impl Replay {
         })
     }
 
-    /// What was counted beyond the minutes, if it is much or if `all` is wanted: partial rows.
-    #[pyo3(signature = (*, all))]
-    fn take_extras(&mut self, all: bool) -> PyResult<Table> {
-        self.attempt(|replay| extras_table(&replay.core.take_extras(all)))
+    /// What was counted beyond the minutes, if it is much or if `everything` is wanted: partial rows.
+    #[pyo3(signature = (*, everything))]
+    fn take_extras(&mut self, everything: bool) -> PyResult<Table> {
+        self.attempt(|replay| extras_table(&replay.core.take_extras(everything)))
     }
 
     /// What each function is billed for, by month and kind.

@@ -44,10 +44,13 @@ impl Replay {
         let function = self.slots[id.index()].function;
         let name = &self.records[id.index()].name;
         let serves = |service: &Service| {
-            let named = service.whole || service.name == *name;
-            service.active && service.function == function && named
+            service.function == function && (service.whole || service.name == *name)
         };
-        let found = self.services.iter().position(serves);
+        let active = |service: &Service| service.active && serves(service);
+        // One that the configuration has no more serves still what it is busy with (Z24).
+        let left = |service: &Service| service.pool.ready() > 0 && serves(service);
+        let found = self.services.iter().position(active);
+        let found = found.or_else(|| self.services.iter().position(left));
         self.records[id.index()].service =
             found.map(|place| u32::try_from(place).expect("fewer than 2^32 pools"));
     }

@@ -384,7 +384,7 @@ impl Replay {
         self.memory_of_rows |= batch.memory.is_some();
         self.origin.get_or_insert(Micros(*first));
         if self.first_arrival.is_none() && !self.careful {
-            self.begin(Micros(*first));
+            self.begin(Micros(*first), sink);
         }
         let columns = Columns { batch, checked, first: self.rows_fed };
         let mut start = 0;
@@ -399,7 +399,7 @@ impl Replay {
     }
 
     /// The first row that takes part is at hand.
-    pub(super) fn begin(&mut self, first: Micros) {
+    pub(super) fn begin<S: Sink>(&mut self, first: Micros, sink: &mut S) {
         self.first_arrival = Some(first);
         let changes = self.account.epochs.iter().filter_map(|epoch| epoch.at);
         let begin = changes.clone().chain([first]).min().unwrap_or(first);
@@ -413,6 +413,8 @@ impl Replay {
                 self.configure(id, begin, true);
             }
         }
+        // What changes at the very beginning has never been otherwise.
+        self.run_due(begin, ARRIVALS, sink);
     }
 
     /// Replays rows from `start` on that lie in one minute; where the next ones begin.

@@ -51,7 +51,7 @@ impl Replay {
             return;
         }
         if self.first_arrival.is_none() {
-            self.begin(now);
+            self.begin(now, sink);
         }
         let late = self.account.until.is_some_and(|until| now >= until);
         if !late {
