@@ -6,7 +6,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lambda_replay.cli.screen.blocks import async_events, cost, errors, pending, provisioned, state
-from lambda_replay.cli.screen.figures import billed, clock, count, hours, plural, share, span_ms
+from lambda_replay.cli.screen.figures import (
+    billed,
+    clock,
+    count,
+    hours,
+    mean,
+    plural,
+    share,
+    span_ms,
+)
 from lambda_replay.cli.screen.limits import InForce, claimed
 from lambda_replay.cli.screen.look import MARGIN
 from lambda_replay.cli.screen.spark import Grid, bars
@@ -133,7 +142,7 @@ def _cold_starts(result: ReplayResult, *, tight: bool) -> list[str]:
 def _concurrency(result: ReplayResult, force: InForce, grid: Grid | None, look: Look) -> list[str]:
     summary, at = result.summary, result.summary.concurrency
     text = (
-        f"mean {at.mean:.3g}, p50 {count(at.p50)}, p99 {count(at.p99)},"
+        f"mean {mean(at.mean)}, p50 {count(at.p50)}, p99 {count(at.p99)},"
         f" max {count(at.max)} of {force.limit}"
     )
     if len(force.concurrency) == 1 and at.max >= force.concurrency[0]:

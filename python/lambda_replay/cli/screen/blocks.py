@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lambda_replay.cli.screen.figures import billed, count, money, plural, share, span_ms
+from lambda_replay.cli.screen.figures import billed, count, mean, money, plural, share, span_ms
 
 if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look
@@ -149,7 +149,7 @@ def state(result: ReplayResult, look: Look, most: int) -> list[str]:
         parts.append(f"{count(at['time_outs'])} timed out waiting")
     if at["blocked_max"]:
         parts.append(
-            f"waiting, they held {at['blocked_mean']:.3g} units on average,"
+            f"waiting, they held {mean(at['blocked_mean'])} units on average,"
             f" {count(at['blocked_max'])} at most"
         )
     if at["throttles"]:

@@ -10,6 +10,7 @@ __all__ = [
     "clock",
     "count",
     "hours",
+    "mean",
     "money",
     "plural",
     "rate",
@@ -22,6 +23,11 @@ __all__ = [
 def count(number: int) -> str:
     """Print a whole number with its thousands apart."""
     return f"{number:,}"
+
+
+def mean(value: float) -> str:
+    """Print a mean of counts, three digits that count."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
 
 
 def plural(number: int, noun: str) -> str:
