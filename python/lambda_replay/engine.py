@@ -464,8 +464,9 @@ _MAXIMA: Final = ("late_duration_max_us", "extension_max_us", "utilisation_max",
 
 
 def _millis(micros: pl.Expr) -> pl.Expr:
-    """Divide whole microseconds, one by one: Polars multiplies by 1/1000 where the divisor is one
-    number, which is another result in the last place.
+    """Divide whole microseconds by 1,000, one by one.
+
+    Where the divisor is one number Polars multiplies by 1/1000: another result in the last place.
     """
     return micros.cast(pl.Float64) / pl.repeat(1_000.0, pl.len())
 

@@ -206,6 +206,8 @@ CHECKOUT = {
         "read_timeout_us": None,
     },
     "faults": [0, 1],
+    "reserved_by_name": True,
+    "provisioned_by_name": True,
 }
 
 
@@ -235,6 +237,8 @@ def test_functions() -> None:
         "provisioned": [],
         "client": None,
         "faults": [1],
+        "reserved_by_name": False,
+        "provisioned_by_name": False,
     }
 
 
