@@ -124,8 +124,8 @@ def run(
     Returns
     -------
     ReplayResult
-        As for :func:`replay`; ``outcomes``, ``attempts`` and ``metrics`` are None where they went to
-        a file.
+        As for :func:`replay`; ``outcomes``, ``attempts`` and ``metrics`` are None where they went
+        to a file.
 
     Raises
     ------

@@ -120,11 +120,11 @@ class Summary:
     """Totals of a replay; the fields are those of the contract.
 
     ``success`` … ``pending`` are rows by outcome and add up to ``records``; ``throttles`` counts
-    429s, ``errors`` runs that ended in error. ``billed_s`` is the billed time of all runs, ``init_s``
-    the init that requests waited for, ``at_limit_s`` the time during which the account's concurrency
-    was used up. ``deliveries`` counts failed events by destination, ``state`` says what shared
-    records came to (empty where there are none). ``cost_usd`` is null where the prices of the Region
-    are not known.
+    429s, ``errors`` runs that ended in error. ``billed_s`` is the billed time of all runs,
+    ``init_s`` the init that requests waited for, ``at_limit_s`` the time during which the account's
+    concurrency was used up. ``deliveries`` counts failed events by destination, ``state`` says what
+    shared records came to (empty where there are none). ``cost_usd`` is null where the prices of
+    the Region are not known.
     """
 
     records: int

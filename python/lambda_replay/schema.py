@@ -9,9 +9,9 @@ import polars as pl
 __all__ = [
     "ATTEMPT_SCHEMA",
     "EXTRA_COLUMNS",
+    "IDENTITY_COLUMNS",
     "INSTANT",
     "KEY_SCHEMA",
-    "IDENTITY_COLUMNS",
     "MINUTE_SCHEMA",
     "NOT_MODELLED_COLUMNS",
     "OUTCOME_SCHEMA",

@@ -214,7 +214,7 @@ class Resolved:
         found: list[tuple[int, dict[str, Any]]] = []
         last: tuple[ResolvedFunction, bool, bool] | None = None
         for number, epoch in enumerate(self.epochs):
-            now = epoch.function(name), epoch.own(name, "reserved"), epoch.own(name, "provisioned")
+            now = epoch.function(name), epoch.own(bare, "reserved"), epoch.own(bare, "provisioned")
             if now != last:
                 function, reserved, provisioned = last = now
                 by_name = {"reserved_by_name": reserved, "provisioned_by_name": provisioned}
