@@ -30,6 +30,8 @@ from reference.settings import ERAS
 
 Section = dict[str, Any]
 Row = dict[str, Any]
+#: Steps from row to row, and durations, in microseconds.
+Pace = tuple[tuple[int, ...], tuple[int, ...]]
 
 NAMES = ("f", "g", "h")
 #: A little before a month ends: what a month has is counted by month.
@@ -210,7 +212,12 @@ def draw_function(draw: Draw) -> Section:
         )
     if draw.theme == "rates":
         # One environment takes ten requests a second.
-        one = pick(chooser, ({"reserved_concurrency": 1}, {"provisioned_concurrency": 1}, {}))
+        limits: tuple[Section, ...] = (
+            {"reserved_concurrency": 1},
+            {"provisioned_concurrency": 1},
+            {},
+        )
+        one = pick(chooser, limits)
         return {"init_ms": pick(chooser, (0, 1)), **one}
     if draw.theme == "tracking":
         return {**section, "provisioned_concurrency": draw_tracked(draw)}
@@ -243,18 +250,17 @@ def draw_change(draw: Draw) -> Section:
 
 def draw_fault(draw: Draw) -> Section:
     """Draw one fault."""
-    what = pick(
-        draw.chooser,
-        (
-            {"slow": 2.0},
-            {"slow": 0.5},
-            {"init": 3.0},
-            {"error": "crash"},
-            {"error": "handled"},
-            {"throttle": True},
-        ),
+    faults: tuple[Section, ...] = (
+        {"slow": 2.0},
+        {"slow": 0.5},
+        {"init": 3.0},
+        {"error": "crash"},
+        {"error": "handled"},
+        {"throttle": True},
     )
-    where = pick(draw.chooser, ({}, {"function": "f"}, {"function": "?"}))
+    what = pick(draw.chooser, faults)
+    places: tuple[Section, ...] = ({}, {"function": "f"}, {"function": "?"})
+    where = pick(draw.chooser, places)
     return {"at": draw.instant(20), "for_s": draw.chooser.integer(1, 20), **what, **where}
 
 
@@ -337,10 +343,10 @@ def draw_rows(draw: Draw, count: int) -> list[Row]:
     """Draw a trace in order of time; a few last for minutes, so that slow things happen."""
     chooser = draw.chooser
     u = draw.unit
-    usual = ((0, u, 0, 2 * u, 5 * u), (0, u, u, 2 * u, 3 * u))
-    dense = ((0, 0, 50 * MS), (0, 10 * MS))
-    slow = ((0, 20 * S, 30 * S, MINUTE), (u, 20 * S, 0, 40 * S))
-    paces = {
+    usual: Pace = ((0, u, 0, 2 * u, 5 * u), (0, u, u, 2 * u, 3 * u))
+    dense: Pace = ((0, 0, 50 * MS), (0, 10 * MS))
+    slow: Pace = ((0, 20 * S, 30 * S, MINUTE), (u, 20 * S, 0, 40 * S))
+    paces: dict[str, tuple[Pace, ...]] = {
         "": (usual, usual, usual, dense, slow),
         # More than ten a second, one after another.
         "rates": (((20 * MS,), (10 * MS, 0)), ((20 * MS, 50 * MS), (10 * MS,))),
@@ -350,9 +356,9 @@ def draw_rows(draw: Draw, count: int) -> list[Row]:
     }
     steps, durations = pick(chooser, paces[draw.theme])
     if draw.fine:
-        near = tuple(one + pick(chooser, (1, -1)) for one in durations if one)
-        durations = (*durations, *near)
-    if draw.on("money", 4):
+        beside = tuple(one + pick(chooser, (1, -1)) for one in durations if one)
+        durations = (*durations, *beside)
+    if draw.on("money", 12):
         # Half a day at 10 GB is more than the free tier has.
         durations = (*durations, 43_200 * S)
     names = pick(

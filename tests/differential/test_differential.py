@@ -27,9 +27,6 @@ EXAMPLES = int(os.environ.get("LAMBDA_REPLAY_EXAMPLES", "5000"))
 DRAWN = max(1, EXAMPLES // 20)
 SEEDS = range(max(1, EXAMPLES - 2 * DRAWN))
 ENOUGH_FOR_COVERAGE = 4_000
-ENOUGH_FOR_RARE = 40_000
-#: Rules that only many cases come near.
-RARE = frozenset[str]()
 #: Six billion GB-seconds in a month are more than a short trace can have; worked by hand in
 #: ``test_money.py``.
 OUT_OF_REACH = frozenset({"F7.tier_crossed"})
@@ -92,8 +89,6 @@ def test_every_row_of_a_case_from_a_seed_agrees_and_every_rule_is_exercised() ->
         pytest.fail(f"{len(seeds)} seeds differ: {seeds[:20]}\n{text}\n{shown(seeded_case(seed))}")
     assert found.skipped <= MOST_SKIPPED * len(SEEDS) + 1
     unseen = set(missing(found.marks)) - OUT_OF_REACH
-    if EXAMPLES < ENOUGH_FOR_RARE:
-        unseen -= RARE
     if EXAMPLES >= ENOUGH_FOR_COVERAGE:
         assert not unseen, f"rules that no case came near: {sorted(unseen)}"
 

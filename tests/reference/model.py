@@ -91,7 +91,9 @@ class Model(Runs):
         """List everything that will happen if nothing else does before."""
         busy = self.busy()
         if not busy and self.settings.until is None:
-            return []
+            # rule: Z1 (what is due at the instant of the last release still happens)
+            last = self.log[-1].instant if self.log else 0
+            return [event for event in self.due_timers() if event.instant <= last]
         events = self.due_changes(looks=busy)
         # rule: Z39 (the replay lasts up to until, and so do its timers)
         events += self.due_timers()

@@ -590,8 +590,8 @@ def test_z5_every_era_has_its_idle_policy(era: str, first: int, last: int) -> No
 
 def test_z5_nothing_happens_after_the_last_release() -> None:
     result = run((0, "f", S), (0, "f", 5 * S), idle=fixed(4))
-    # Env 0 would go at 5 s, the instant of the last release: an end comes before a timer.
-    assert removals(result) == [(None, None), (None, None)]
+    # Env 0 goes at 5 s, the instant of the last release; env 1 would go later.
+    assert removals(result) == [(5 * S, "idle"), (None, None)]
 
 
 # ---- billing -------------------------------------------------------------------------------
