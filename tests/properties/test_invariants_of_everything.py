@@ -7,6 +7,7 @@ M metrics and money.
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -195,7 +196,9 @@ def test_i17_reserved_zero_runs_nothing(seed: int) -> None:
 def test_i8_i9_an_environment_runs_one_at_a_time_for_one_pool_and_is_cold_once(seed: int) -> None:
     replay = world(seed)
     # A run of no length is over before the next one of its instant begins.
-    runs = sorted(replay.runs, key=lambda run: (run["start"], run["end"] or 2**63))
+    runs = sorted(
+        replay.runs, key=lambda run: (run["start"], inf if run["end"] is None else run["end"])
+    )
     for own in grouped(runs, "environment").values():
         assert len({qualified(run["function"]) for run in own}) == 1 or own[0]["provisioned"]
         assert len({run["name"] for run in own}) == 1
