@@ -186,15 +186,16 @@ impl Parking {
         }
     }
 
-    /// What waits still, in order of arrival.
-    pub fn drain(&mut self) -> Vec<Request> {
-        let free: std::collections::BTreeSet<u32> = self.free.iter().copied().collect();
-        let taken = (0..u32::try_from(self.places.len()).expect("as when parked"))
-            .filter(|place| !free.contains(place))
-            .collect::<Vec<_>>();
-        let mut requests: Vec<Request> = taken.into_iter().map(|place| self.take(place)).collect();
-        requests.sort_by_key(|request| request.number);
-        requests
+    /// Places of what waits still, in order of arrival.
+    pub fn places(&self) -> Vec<u32> {
+        let mut taken = vec![true; self.places.len()];
+        for free in &self.free {
+            taken[*free as usize] = false;
+        }
+        let numbers = (0..).zip(taken).filter(|(_, taken)| *taken).map(|(place, _)| place);
+        let mut places: Vec<u32> = numbers.collect();
+        places.sort_unstable_by_key(|place| self.places[*place as usize].number);
+        places
     }
 
     /// Whether all that must be kept fits into `Parked`.

@@ -632,7 +632,8 @@ impl Replay {
         for run in self.runs.drain() {
             self.cut_off(&run, sink);
         }
-        for request in self.parking.drain() {
+        for place in self.parking.places() {
+            let request = self.parking.take(place);
             self.settle(&request, OutcomeKind::Pending, None, None, None, sink);
         }
         // What is in flight still holds its units up to here.
