@@ -97,17 +97,10 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether it comes after the changes and ends of its instant (Z1).
+    /// Whether it comes after the changes and ends of its instant (Z1). A handler that begins may
+    /// end at once.
     pub const fn comes_after_ends(self) -> bool {
-        matches!(
-            self,
-            Self::Begin { .. }
-                | Self::PoolTimer { .. }
-                | Self::ProvisionedTimer { .. }
-                | Self::Arrival { .. }
-                | Self::Retry { .. }
-                | Self::Mark { .. }
-        )
+        matches!(self, Self::Arrival { .. } | Self::Retry { .. } | Self::Mark { .. })
     }
 }
 

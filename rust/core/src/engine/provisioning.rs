@@ -48,7 +48,7 @@ impl Replay {
         };
         let active = |service: &Service| service.active && serves(service);
         // One that the configuration has no more serves still what it is busy with (Z24).
-        let left = |service: &Service| service.pool.ready() > 0 && serves(service);
+        let left = |service: &Service| service.whole && service.pool.ready() > 0 && serves(service);
         let found = self.services.iter().position(active);
         let found = found.or_else(|| self.services.iter().position(left));
         self.records[id.index()].service =
