@@ -463,12 +463,14 @@ _SUMS: Final = (
 _MAXIMA: Final = ("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us")
 
 
-def _millis(micros: pl.Expr) -> pl.Expr:
-    """Divide whole microseconds by 1,000, one by one.
+#: Column of divisors: where the divisor is one number, Polars multiplies by 1/1000, which is another
+#: result in the last place.
+_THOUSAND: Final = "thousand"
 
-    Where the divisor is one number Polars multiplies by 1/1000: another result in the last place.
-    """
-    return micros.cast(pl.Float64) / pl.repeat(1_000.0, pl.len())
+
+def _millis(micros: pl.Expr) -> pl.Expr:
+    """Divide whole microseconds by 1,000, one by one."""
+    return micros.cast(pl.Float64) / pl.col(_THOUSAND)
 
 
 def _with_extras(
@@ -538,6 +540,7 @@ def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
         "lock_wait_ms_sum": where_run.then(_millis(pl.col("lock_wait_us"))),
         "environments": pl.col("environments"),
     }
-    frame = raw.select(**columns)
+    divisors = pl.repeat(1_000.0, raw.height, eager=True).alias(_THOUSAND)
+    frame = raw.with_columns(divisors).select(**columns)
     assert frame.schema == MINUTE_SCHEMA, "the schema is what the documentation says"
     return frame
