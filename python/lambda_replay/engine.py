@@ -463,8 +463,8 @@ _SUMS: Final = (
 _MAXIMA: Final = ("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us")
 
 
-#: Column of divisors: where the divisor is one number, Polars multiplies by 1/1000, which is another
-#: result in the last place.
+#: Column of divisors: where the divisor is one number, Polars multiplies by 1/1000, which gives
+#: another result in the last place.
 _THOUSAND: Final = "thousand"
 
 
