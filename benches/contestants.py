@@ -222,6 +222,9 @@ def _run(name: str, tools: Tools, workload: Workload) -> Contestant:
         f"concurrency = {workload.limit}\n"
         f'idle = {{ policy = "fixed", seconds = {workload.idle_s} }}\n'
         'env = { max_lifetime = "off" }\n'
+        # As the baselines: the limit and the idle time, and nothing else.
+        'requests_per_second = "off"\n'
+        'scaling = "off"\n'
     )
     summary = out / f"{workload.stem}.json"
     command = (

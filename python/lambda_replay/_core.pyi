@@ -1,11 +1,27 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, final
 
-__all__ = ["DEBUG_BUILD", "LIMITS", "Replay", "Table", "__version__"]
+__all__ = [
+    "ATTEMPT_OUTCOMES",
+    "DEBUG_BUILD",
+    "LIMITS",
+    "OUTCOMES",
+    "REASONS",
+    "SOURCES",
+    "SPILLOVER_REASONS",
+    "Replay",
+    "Table",
+    "__version__",
+]
 
 __version__: Final[str]
 DEBUG_BUILD: Final[bool]
-LIMITS: Final[list[tuple[str, str]]]
+LIMITS: Final[list[str]]
+REASONS: Final[list[str]]
+OUTCOMES: Final[list[str]]
+ATTEMPT_OUTCOMES: Final[list[str]]
+SOURCES: Final[list[str]]
+SPILLOVER_REASONS: Final[list[str]]
 
 class _ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
@@ -18,14 +34,26 @@ class Table:
 @final
 class Replay:
     def __new__(
-        cls, account: Mapping[str, Any], *, outcomes: bool, function_minutes: bool
+        cls,
+        account: Mapping[str, Any],
+        *,
+        outcomes: bool,
+        attempts: bool,
+        function_minutes: bool,
     ) -> Replay: ...
+    def add_functions(self, entries: Sequence[Mapping[str, Any]]) -> None: ...
     def feed(
         self, data: _ArrowStream, register: Callable[[list[int]], Sequence[Mapping[str, Any]]]
     ) -> None: ...
     def finish(self) -> None: ...
     def take_outcomes(self) -> Table | None: ...
+    def take_attempts(self) -> Table | None: ...
     def take_minutes(self) -> Table: ...
+    def take_extras(self, *, everything: bool) -> Table: ...
+    def bills(self) -> Table: ...
+    def provisioned_pools(self) -> list[dict[str, Any]]: ...
+    def hottest_keys(self, count: int) -> Table: ...
+    def shared_state(self) -> dict[str, int]: ...
     def function_totals(self) -> Table: ...
     def totals(self) -> Table: ...
     def _panic(self) -> None: ...

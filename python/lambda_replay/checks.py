@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
@@ -31,18 +31,26 @@ _COUNTS = (
     "records invocations success error throttled dropped expired discarded filtered pending"
     " throttles cold_starts warm_starts provisioned_invocations spillover_invocations"
     " max_concurrency mean_concurrency environments_created never_ran bad_rows conflicts"
-    " worst_10s.throttles"
+    " errors deliveries worst_10s.throttles"
 ).split()
 _CONCURRENCY = "mean p50 p99 p999 max".split()
 _DISTRIBUTION = "mean p50 p90 p99 p999 max".split()
 _LIMITS = (
     "account_concurrency reserved_concurrency reserved_zero latest_blocked account_rps"
-    " reserved_rps scaling_rate"
+    " reserved_rps scaling_rate fault"
 ).split()
-_COSTS = "requests duration provisioned other total".split()
+_COSTS = "requests duration provisioned other adjustment total".split()
+#: What shared records came to, by unit.
+_STATE: Final[dict[Unit, list[str]]] = {
+    "count": (
+        "runs writers waits conflicts longest_queue time_outs blocked_mean blocked_max throttles"
+    ).split(),
+    "s": ["wait_s", "wait_billed_s"],
+    "ms": ["longest_wait_ms"],
+}
 _SPANS = "wait_ms duration_ms async_age_ms iterator_age_ms".split()
 
-#: What each rate is of what; the error of an asynchronous event is a loss too, where there is one.
+#: What each rate is of what, where it is not given; errors of asynchronous events are losses too.
 _RATES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "throttle_rate": (("throttled",), ("records",)),
     "cold_start_rate": (("cold_starts",), ("invocations",)),
@@ -59,7 +67,19 @@ MEASURES: Final[Mapping[str, Unit]] = {
     **dict.fromkeys((f"{span}.{name}" for span in _SPANS for name in _DISTRIBUTION), "ms"),
     **dict.fromkeys(("lock_wait_s", "billed_s", "init_s", "at_limit_s"), "s"),
     **dict.fromkeys((f"cost_usd.{name}" for name in _COSTS), "USD"),
+    **{f"state.{name}": unit for unit, names in _STATE.items() for name in names},
+    "utilisation": "share",
 }
+
+#: Those that only a function has, and those that only the whole account has.
+_OF_FUNCTIONS: Final = frozenset({"utilisation"})
+_OF_ACCOUNT: Final = frozenset(
+    {"at_limit_s"}
+    | {name for name in MEASURES if name.startswith("state.")}
+    | {f"cost_usd.{name}" for name in _COSTS if name != "total"}
+)
+#: ``deliveries.NAME`` counts what went to one destination.
+_DELIVERIES: Final = "deliveries."
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
@@ -135,7 +155,7 @@ class Check:
     function
         Whose measure is meant; None is the whole account.
     measure
-        A key of :data:`MEASURES`.
+        A key of :data:`MEASURES`, or ``deliveries.`` and the name of a destination.
     operator
         ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=``.
     threshold
@@ -151,7 +171,7 @@ class Check:
     @property
     def unit(self) -> Unit:
         """What the measure counts in."""
-        return MEASURES[self.measure]
+        return _unit(self.measure)
 
     def evaluate(
         self,
@@ -171,7 +191,7 @@ class Check:
         Raises
         ------
         CheckError
-            There is no such function.
+            There is no such function, or no such destination.
         """
         values = summary
         if self.function is not None:
@@ -179,6 +199,8 @@ class Check:
             if self.function not in known:
                 raise _unknown_function(self, known)
             values = known[self.function]
+        elif self.measure.startswith(_DELIVERIES):
+            _check_destination(self, summary)
         value = _measure(values, self.measure)
         holds = value is not None and _OPERATORS[self.operator](value, self.threshold)
         return CheckResult(self, holds, value)
@@ -190,8 +212,9 @@ def parse(expression: str) -> Check:
     Parameters
     ----------
     expression
-        MEASURE is a key of :data:`MEASURES`, OP one of ``< <= > >= == !=``. A number without a unit
-        counts in the measure's own; a rate is a share of 1, so that 0.1% is 0.001.
+        MEASURE is a key of :data:`MEASURES` or ``deliveries.NAME``, OP one of
+        ``< <= > >= == !=``. A number without a unit counts in the measure's own; a rate is a share
+        of 1, so that 0.1% is 0.001.
 
     Raises
     ------
@@ -208,6 +231,7 @@ def parse(expression: str) -> Check:
         raise _wrong(expression, "it compares nothing", hint=_EXAMPLE)
     measure = parts["left"]
     _check_measure(expression, measure)
+    _check_scope(expression, measure, function)
     if parts["operator"] not in _OPERATORS:
         found = "for equality write ==" if parts["operator"] == "=" else "use < <= > >= == or !="
         raise _wrong(expression, f"there is no operator {parts['operator']}", hint=found)
@@ -219,8 +243,24 @@ def _wrong(expression: str, why: str, *, hint: str | None = None) -> CheckError:
     return CheckError(f"the condition {show(expression)} is wrong: {why}", hint=hint)
 
 
+def _unit(measure: str) -> Unit:
+    return "count" if measure.startswith(_DELIVERIES) else MEASURES[measure]
+
+
+def _check_scope(expression: str, measure: str, function: str | None) -> None:
+    """Refuse what only the account has of a function, and the reverse."""
+    if function is None and measure in _OF_FUNCTIONS:
+        why = f"only a function has {measure}"
+        raise _wrong(expression, why, hint=f"write function=NAME: {measure} …")
+    if function is not None and (measure in _OF_ACCOUNT or measure.startswith(_DELIVERIES)):
+        head = measure.partition(".")[0]
+        own = {"cost_usd": "cost_usd.total", "deliveries": "deliveries"}.get(head)
+        hint = None if own is None else f"a function has {own}"
+        raise _wrong(expression, f"only the whole account has {measure}", hint=hint)
+
+
 def _check_measure(expression: str, measure: str) -> None:
-    if measure in MEASURES:
+    if measure in MEASURES or (measure.startswith(_DELIVERIES) and measure != _DELIVERIES):
         return
     if not measure:
         raise _wrong(expression, "the measure is missing", hint=_EXAMPLE)
@@ -250,7 +290,7 @@ def _threshold(expression: str, measure: str, text: str) -> Number:
         if not text:
             raise _wrong(expression, "the number is missing", hint=_EXAMPLE)
         raise _wrong(expression, f"{show(text)} is no number", hint=_EXAMPLE)
-    number, given, unit = Decimal(found["number"]), found["unit"], MEASURES[measure]
+    number, given, unit = Decimal(found["number"]), found["unit"], _unit(measure)
     factors: dict[str, dict[str, str]] = {
         "count": {"": "1"},
         "share": {"": "1", "%": "0.01"},
@@ -307,11 +347,41 @@ def _unknown_function(check: Check, known: Mapping[str, object]) -> CheckError:
     return CheckError(message, hint=hint)
 
 
+def _check_destination(check: Check, summary: Mapping[str, Any]) -> None:
+    """Refuse a destination that neither got anything nor is in the scenario."""
+    name = check.measure.removeprefix(_DELIVERIES)
+    known = {*(summary.get("deliveries") or {}), *_destinations(summary.get("scenario"))}
+    if name in known:
+        return
+    message = f"{show(check.text)} names the destination {show(name)}, not in the scenario"
+    hint = f"destinations: {', '.join(map(show, sorted(known)))}" if known else "there is none"
+    raise CheckError(message, hint=hint)
+
+
+def _destinations(data: object) -> Iterator[str]:
+    """Find what on_failure names, wherever it stands."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            if str(key).rpartition(".")[2] == "on_failure" and isinstance(value, str):
+                yield value
+            yield from _destinations(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _destinations(value)
+
+
 # ---------------------------------------------------------------------------- values
 
 
 def _measure(values: Mapping[str, Any], name: str) -> Number | None:
     """Find a measure among the numbers of a summary or of a function."""
+    if name.startswith(_DELIVERIES):
+        return int(values["deliveries"].get(name.removeprefix(_DELIVERIES), 0))
+    if name == "deliveries" and isinstance(values.get(name), Mapping):
+        return int(sum(values[name].values()))
+    if name == "cost_usd.total" and not isinstance(values.get("cost_usd"), Mapping):
+        # Of a function there is only the total.
+        name = "cost_usd"
     if name in _RATES and name not in values:
         part, whole = (sum(values.get(key) or 0 for key in keys) for keys in _RATES[name])
         return part / whole if whole else None

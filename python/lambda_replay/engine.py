@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from lambda_replay import _core
+from lambda_replay.costs import Costs, costs_of
 from lambda_replay.exceptions import TraceError, show
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
 from lambda_replay.names import LATEST, split
-from lambda_replay.schema import ATTEMPT_SCHEMA, INSTANT, MINUTE_SCHEMA, OUTCOME_SCHEMA
+from lambda_replay.schema import (
+    ATTEMPT_SCHEMA,
+    INSTANT,
+    KEY_SCHEMA,
+    MINUTE_SCHEMA,
+    OUTCOME_SCHEMA,
+)
 from lambda_replay.worker import Cancelled
 
 if TYPE_CHECKING:
@@ -36,8 +43,17 @@ BATCH_ROWS: Final = 131_072
 _PROGRESS_EVERY_S: Final = 0.1
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LIMIT_NAMES: Final = pl.Series([name for name, _ in _core.LIMITS], dtype=pl.String)
-_LIMIT_REASONS: Final = pl.Series([reason for _, reason in _core.LIMITS], dtype=pl.String)
+#: Names of the core's numbers, by column.
+_NAMES: Final = {
+    "source": pl.Series(_core.SOURCES, dtype=pl.String),
+    "outcome": pl.Series(_core.OUTCOMES, dtype=pl.String),
+    "reason": pl.Series(_core.REASONS, dtype=pl.String),
+    "limit": pl.Series(_core.LIMITS, dtype=pl.String),
+    "spillover_reason": pl.Series(_core.SPILLOVER_REASONS, dtype=pl.String),
+}
+_ATTEMPT_OUTCOMES: Final = pl.Series(_core.ATTEMPT_OUTCOMES, dtype=pl.String)
+#: MB ms that the free tier pays in a month: 400,000 GB-s (F7).
+_FREE_MB_MS: Final = 400_000 * 1_024 * 1_000
 
 
 @dataclass(frozen=True)
@@ -76,8 +92,8 @@ class Engine:
         The trace.
     scenario
         The scenario, resolved.
-    outcomes
-        Whether outcomes are wanted.
+    outcomes, attempts
+        Whether outcomes and attempts are wanted.
     function_minutes
         Whether rows of minutes are wanted for each function, not for the Region alone.
     names, is_function
@@ -90,6 +106,7 @@ class Engine:
     wire: Wire
     scenario: Resolved
     outcomes: bool = False
+    attempts: bool = False
     function_minutes: bool = False
     in_order: bool = True
     total: int | None = None
@@ -100,14 +117,35 @@ class Engine:
     is_function: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        account = self.scenario.core_epochs()
+        account["free_mb_ms"] = _FREE_MB_MS if self.scenario.account.free_tier else None
         self.core = _core.Replay(
-            self.scenario.core_config(),
+            account,
             outcomes=self.outcomes,
+            attempts=self.attempts,
             function_minutes=self.function_minutes,
         )
         self._numbers: dict[str, int] = {}
         #: Names as the trace gives them, by code.
         self._shown: list[str | None] = []
+        self._extras: list[pl.DataFrame] = []
+        self._attempts: list[pl.DataFrame] = []
+        #: Rows that are not decided yet, where outcomes must tell their request_id.
+        self._open: pl.DataFrame | None = None
+        self._rows_seen = 0
+        self._costs: Costs | None = None
+        entries: list[dict[str, Any]] = []
+        self._shares_state = (
+            "state_key" in self.wire.present
+            and self.scenario.state.discipline
+            in (
+                "lock",
+                "optimistic",
+            )
+        )
+        for name in self.scenario.literal_names():
+            self._number(name, entries)
+        self.core.add_functions(entries)
 
     def run(self) -> Iterator[pl.DataFrame]:
         """Replay the whole trace.
@@ -134,12 +172,16 @@ class Engine:
             fed += batch.height
             if self.outcomes:
                 yield self._decided(batch)
+            self._keep(all_of_it=False)
             now = time.monotonic()
             if self.progress is not None and batch.height and now - told >= _PROGRESS_EVERY_S:
                 told = now
                 at = _EPOCH + timedelta(microseconds=batch["timestamp"][-1])
                 self.progress(Progress(fed, self.total, now - started, at))
         self.core.finish()
+        if self.outcomes and (rest := self._decided(None)).height:
+            yield rest
+        self._keep(all_of_it=True)
         # The core holds them as tightly as a frame would, and one is cheaper than one per batch.
         self._minutes = pl.DataFrame(self.core.take_minutes())
 
@@ -155,7 +197,7 @@ class Engine:
         return find_unreadable(self.wire.source.files) or self.wire.find_unreadable()
 
     def _feed(self, batch: pl.DataFrame, fed: int) -> None:
-        batch = self.wire.check(batch, fed)
+        batch = self.wire.core_names(self.wire.check(batch, fed))
         try:
             self.core.feed(batch, self._register)
         except TraceError as error:
@@ -185,7 +227,8 @@ class Engine:
             number = function
             if qualifier != LATEST:
                 number = self._number(f"{bare}:{qualifier}", entries, function)
-            entries.append({"code": code, "number": number, "config": None, "function": None})
+            known = {"name": "", "config": None, "function": None}
+            entries.append({"code": code, "number": number, **known})
             self._shown.extend([None] * (code + 1 - len(self._shown)))
             self._shown[code] = name
         return entries
@@ -197,18 +240,156 @@ class Engine:
             number = self._numbers[name] = len(self.names)
             self.names.append(name)
             self.is_function.append(function is None)
-            config = dict(self.scenario.function(name).core_config())
-            entries.append({"code": None, "number": number, "config": config, "function": function})
+            entry: dict[str, Any] = {
+                "code": None,
+                "number": number,
+                "name": name,
+                "function": function,
+            }
+            entry["config"] = self._settings(name)
+            entries.append(entry)
         return number
 
-    def _decided(self, batch: pl.DataFrame) -> pl.DataFrame:
-        # Every row is decided in the batch that brings it, in its order.
+    def _settings(self, name: str) -> list[tuple[int, dict[str, Any]]]:
+        """Give a function's settings by epoch."""
+        epochs = self.scenario.function_epochs(name)
+        patient = [
+            now["client"] is not None and now["client"]["read_timeout_us"] is not None
+            for _, now in epochs
+        ]
+        if self._shares_state and any(patient):
+            message = (
+                f"the trace has state_key and clients of {name} have a read_timeout_s: runs that"
+                " wait for a record while their client gives up on them are not replayed yet"
+            )
+            raise TraceError(
+                message,
+                source=self.wire.label,
+                column="state_key",
+                code="LR-T-STATE",
+                hint='take read_timeout_s out, or set state.discipline = "append"',
+            )
+        return epochs
+
+    def _keep(self, *, all_of_it: bool) -> None:
+        """Take what the core has put aside, if it is much."""
+        extras = self.core.take_extras(everything=all_of_it)
+        if len(extras):
+            self._extras.append(pl.DataFrame(extras))
+        if self.attempts:
+            attempts = pl.DataFrame(self.core.take_attempts())
+            if attempts.height:
+                self._attempts.append(attempts)
+
+    def _decided(self, batch: pl.DataFrame | None) -> pl.DataFrame:
+        """Give the outcomes decided since the last time; ``batch`` is what was fed."""
         raw = pl.DataFrame(self.core.take_outcomes())
-        shown = pl.Series(self._shown, dtype=pl.String).gather(batch["function"])
-        outcomes = outcome_columns(raw.with_columns(shown.alias("function")))
-        if self.wire.has_request_id:
-            outcomes = outcomes.with_columns(batch["request_id"])
-        return outcomes
+        shown = pl.Series(self._shown, dtype=pl.String)
+        copies = self.scenario.load > 1
+        named = raw.with_columns(pl.lit(shown).gather(pl.col("function")).alias("function"))
+        outcomes = outcome_columns(named, copies=copies)
+        if not self.wire.has_request_id:
+            return outcomes
+        return outcomes.with_columns(self._request_ids(raw["row"], batch, keep_all=copies))
+
+    def _request_ids(
+        self, rows: pl.Series, batch: pl.DataFrame | None, *, keep_all: bool
+    ) -> pl.Series:
+        """Find the request ids of decided rows, and remember those of rows still open."""
+        waiting = [] if self._open is None else [self._open]
+        if batch is not None:
+            if "row" not in batch.columns:
+                start = self._rows_seen
+                numbers = pl.int_range(start, start + batch.height, dtype=pl.UInt64, eager=True)
+                batch = batch.with_columns(numbers.alias("row"))
+            self._rows_seen += batch.height
+            if not waiting and not keep_all and batch["row"].equals(rows):
+                # The usual case: every row is decided in the batch that brings it, in its order.
+                return batch["request_id"]
+            waiting.append(batch.select("row", "request_id"))
+        if not waiting:
+            return pl.Series("request_id", [None] * len(rows), dtype=pl.String)
+        known = pl.concat(waiting)
+        found = rows.to_frame("row").join(known, on="row", how="left", maintain_order="left")
+        left = known if keep_all else known.join(rows.to_frame("row"), on="row", how="anti")
+        self._open = left if left.height else None
+        return found["request_id"]
+
+    def attempts_table(self) -> pl.DataFrame:
+        """Give attempts in order of time (Z50). Complete once :meth:`run` has come to its end."""
+        if not self._attempts:
+            return pl.DataFrame(schema=ATTEMPT_SCHEMA)
+        return attempt_columns(pl.concat(self._attempts), copies=self.scenario.load > 1)
+
+    def costs(self) -> Costs:
+        """Price the finished replay, once."""
+        if self._costs is None:
+            self._costs = costs_of(self)
+        return self._costs
+
+    def first_month(self) -> tuple[int, int]:
+        """Calendar month of the first arrival."""
+        first = _EPOCH + timedelta(microseconds=self.core.extent()["first"] or 0)
+        return first.year, first.month
+
+    def utilisation(self) -> list[float | None]:
+        """Mean of busy over READY of each function's provisioned environments, over time."""
+        sums: dict[int, list[int]] = {}
+        for pool in self.core.provisioned_pools():
+            busy, ready = sums.setdefault(pool["function"], [0, 0])
+            sums[pool["function"]] = [busy + pool["busy_us"], ready + pool["ready_us"]]
+        shares = {number: busy / ready for number, (busy, ready) in sums.items() if ready}
+        return [shares.get(number) for number in range(len(self.names))]
+
+    def shared_state(self) -> dict[str, Any]:
+        """Say what shared records came to; empty where there are none."""
+        state = self.core.shared_state()
+        if not state["runs"]:
+            return {}
+        extent = self.core.extent()
+        span = (extent["last_release"] or 0) - (extent["first"] or 0)
+        return {
+            **{name: state[name] for name in ("runs", "writers", "waits", "conflicts")},
+            "wait_s": state["wait_us"] / 1e6,
+            "longest_wait_ms": state["longest_wait_us"] / 1e3,
+            "longest_queue": state["longest_queue"],
+            "time_outs": state["time_outs"],
+            "wait_billed_s": state["wait_billed_ms"] / 1e3,
+            "blocked_mean": state["blocked_us"] / span if span > 0 else 0.0,
+            "blocked_max": state["most_blocked"],
+            "throttles": state["throttles"],
+        }
+
+    def keys_table(self) -> pl.DataFrame:
+        """Give the hottest shared records, by the time that runs waited for them."""
+        raw = pl.DataFrame(self.core.hottest_keys(self.scenario.state.top))
+        if not raw.height or self.scenario.state.scope == "function":
+            return pl.DataFrame(schema=KEY_SCHEMA)
+        names = pl.Series("state_key", self.wire.key_names(raw["key"].to_list()), dtype=pl.String)
+        return raw.drop("key").insert_column(0, names).filter(pl.col("runs") > 0)
+
+    def facts(self) -> frozenset[str]:
+        """Say what the finished replay exercised (:data:`lambda_replay.scenario.FACTS`)."""
+        row = pl.DataFrame(self.core.totals()).row(0, named=True)
+        scenario = self.scenario
+        epochs = range(len(scenario.epochs))
+        functions = [epoch.function(name) for epoch in scenario.epochs for name in self.names]
+        found = {
+            "async": row["async_age_max_ms"] is not None or row["dropped"] > 0,
+            "changes": len(epochs) > 1,
+            "clients": any(function.client is not None for function in functions),
+            "cold_starts": row["cold_starts"] > 0,
+            "errors": row["errors"] > 0,
+            "retries": row["async_age_max_ms"] is not None and row["throttles"] + row["errors"] > 0,
+            "proactive": scenario.account.proactive_fraction > 0,
+            "provisioned": bool(self.core.provisioned_pools()),
+            "reserved": any(function.reserved is not None for function in functions),
+            "rps": row["throttles_account_rps"] + row["throttles_reserved_rps"] > 0,
+            "scaling": row["throttles_scaling_rate"] > 0,
+            "state": self.core.shared_state()["runs"] > 0,
+            "throttles": row["throttles"] > 0,
+        }
+        return frozenset(name for name, holds in found.items() if holds)
 
     def longest_run_s(self) -> float:
         """Longest handler time of all runs; 0 where nothing ran."""
@@ -222,93 +403,144 @@ class Engine:
         names = pl.Series(self.names, dtype=pl.String)
         # The place of a name among all names sorts as the name does, in less time and memory.
         place = pl.lit(names.rank("ordinal")).gather(pl.col("function"))
-        raw = self._minutes.sort("timestamp", place, nulls_last=False)
+        raw = _with_extras(self._minutes, self._extras, functions=self.function_minutes)
+        raw = raw.sort("timestamp", place, nulls_last=False)
         return minute_columns(raw, names)
 
 
-def outcome_columns(raw: pl.DataFrame) -> pl.DataFrame:
+def _named(column: str) -> pl.Expr:
+    return pl.lit(_NAMES[column]).gather(pl.col(column).cast(pl.UInt32))
+
+
+def outcome_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
     """Outcomes as users know them, from what the core decides (interface §5)."""
-    ran, refused = pl.col("ran"), ~pl.col("ran")
-    of_runs = pl.when(ran)
-    limit = pl.col("limit").cast(pl.UInt32)
     columns = {
         "row": pl.col("row"),
         "timestamp": pl.col("timestamp").cast(INSTANT),
         "function": pl.col("function"),
-        "source": pl.lit("sync"),
-        "outcome": of_runs.then(pl.lit("success")).otherwise(pl.lit("throttled")),
-        "reason": pl.lit(_LIMIT_REASONS).gather(limit),
-        "limit": pl.lit(_LIMIT_NAMES).gather(limit),
-        "attempts": pl.lit(1, pl.UInt32),
-        "throttles": refused.cast(pl.UInt32),
-        "errors": pl.lit(0, pl.UInt32),
-        "start": pl.col("start").cast(INSTANT),
-        "end": pl.col("end").cast(INSTANT),
-        # A refusal is final at once, the answer to a run comes at its end.
-        "settled": pl.coalesce("end", "timestamp").cast(INSTANT),
-        # A synchronous request that runs starts when it arrives.
-        "wait_ms": of_runs.then(0.0),
-        "lock_wait_ms": of_runs.then(0.0),
-        "conflicts": pl.lit(0, pl.UInt32),
-        "init_ms": pl.col("init_ms"),
-        "cold": pl.col("cold"),
-        "provisioned": of_runs.then(pl.lit(value=False)),
-        "spillover_reason": pl.lit(None, pl.String),
-        "environment": pl.col("environment"),
-        "batch": pl.col("invocation"),
-        "billed_ms": pl.col("billed_ms"),
+        **{name: _named(name) for name in ("source", "outcome", "reason", "limit")},
+        **{name: pl.col(name) for name in ("attempts", "throttles", "errors")},
+        **{name: pl.col(name).cast(INSTANT) for name in ("start", "end", "settled")},
+        "wait_ms": pl.col("wait_ms"),
+        "lock_wait_ms": pl.col("lock_wait_ms"),
+        **{name: pl.col(name) for name in ("conflicts", "init_ms", "cold", "provisioned")},
+        "spillover_reason": _named("spillover_reason"),
+        **{name: pl.col(name) for name in ("environment", "batch", "billed_ms")},
     }
     frame = raw.select(**columns)
     assert frame.schema == OUTCOME_SCHEMA, "the schema is what the documentation says"
-    return frame
+    return frame.with_columns(raw["copy"]) if copies else frame
 
 
-def attempt_columns(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Give attempts in order of time (Z50); in this version every request has exactly one."""
-    ran = pl.col("outcome") == "success"
-    start = pl.coalesce("start", "timestamp")
+def attempt_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
+    """Give attempts as users know them, in order of time (Z50)."""
+    at = pl.col("at")
     columns = {
-        "row": pl.col("row"),
-        "attempt": pl.lit(1, pl.UInt32),
-        "batch": pl.col("batch"),
-        "outcome": pl.col("outcome"),
-        "reason": pl.col("reason"),
-        "limit": pl.col("limit"),
-        "start": start,
-        "end": pl.when(ran).then(pl.col("end")).otherwise(start),
+        **{name: pl.col(name) for name in ("row", "attempt", "batch")},
+        "outcome": pl.lit(_ATTEMPT_OUTCOMES).gather(pl.col("outcome").cast(pl.UInt32)),
+        "reason": _named("reason"),
+        "limit": _named("limit"),
+        "start": at.cast(INSTANT),
+        # A refusal is over at once.
+        "end": pl.when(pl.col("ran")).then(pl.col("end")).otherwise(at).cast(INSTANT),
         **{
             name: pl.col(name)
             for name in ("cold", "provisioned", "environment", "lock_wait_ms", "billed_ms")
         },
     }
-    frame = outcomes.select(**columns).sort("start", "row")
-    assert frame.schema == ATTEMPT_SCHEMA, "the schema is what the documentation says"
-    return frame
+    frame = raw.sort("at", "row", "copy", "attempt", maintain_order=True)
+    shown = frame.select(**columns)
+    assert shown.schema == ATTEMPT_SCHEMA, "the schema is what the documentation says"
+    return shown.with_columns(frame["copy"]) if copies else shown
+
+
+#: Columns of the extras: sums, and maxima.
+_SUMS: Final = (
+    *("late_invocations", "late_cold_starts", "late_duration_us", "errors", "lock_wait_us"),
+    *("extension_us", "provisioned", "spillover", "utilisation_samples", "received", "dropped"),
+    *("dropped_samples", "ages", "age_us"),
+)
+_MAXIMA: Final = ("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us")
+
+
+#: Column of divisors: where the divisor is one number, Polars multiplies by 1/1000, which gives
+#: another result in the last place.
+_THOUSAND: Final = "thousand"
+
+
+def _millis(micros: pl.Expr) -> pl.Expr:
+    """Divide whole microseconds by 1,000, one by one."""
+    return micros.cast(pl.Float64) / pl.col(_THOUSAND)
+
+
+def _with_extras(
+    minutes: pl.DataFrame, extras: list[pl.DataFrame], *, functions: bool
+) -> pl.DataFrame:
+    """Join what was counted beyond the minutes; the Region is the sum of its functions."""
+    if not extras:
+        zero = pl.lit(0, pl.Int64)
+        return minutes.with_columns(zero.alias(name) for name in (*_SUMS, *_MAXIMA))
+    together = (*(pl.col(name).sum() for name in _SUMS), *(pl.col(name).max() for name in _MAXIMA))
+    parts = pl.concat(extras)
+    by_function = parts.group_by("timestamp", "function").agg(*together)
+    region = by_function.group_by("timestamp").agg(*together)
+    region = region.with_columns(pl.lit(None, pl.UInt32).alias("function"))
+    counted = pl.concat([region, by_function.select(region.columns)] if functions else [region])
+    return minutes.join(
+        counted, on=["timestamp", "function"], how="full", nulls_equal=True, coalesce=True
+    ).with_columns(pl.exclude("timestamp", "function").fill_null(0))
 
 
 def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
     """Metrics as CloudWatch names them (F6); null is no datum, 0 is one (Z45)."""
-    runs, attempts = pl.col("invocations"), pl.col("invocations") + pl.col("throttles")
+    runs = pl.col("invocations") + pl.col("late_invocations").cast(pl.UInt64)
+    attempts = runs + pl.col("throttles")
     where_run, where_tried = pl.when(runs > 0), pl.when(attempts > 0)
     region = pl.when(pl.col("function").is_null())
+    whole = {
+        name: pl.col(name).cast(pl.UInt64)
+        for name in ("errors", "provisioned", "spillover", "received", "dropped")
+    }
+    served = pl.when(pl.col("provisioned") + pl.col("spillover") > 0)
+    ended = pl.when(pl.col("dropped_samples") > 0)
+    aged = pl.when(pl.col("ages") > 0)
+    used = pl.when(pl.col("provisioned_concurrency") > 0)
     columns = {
         "timestamp": pl.col("timestamp").cast(INSTANT),
         "function": pl.lit(names).gather(pl.col("function")),
         "Invocations": where_run.then(runs),
-        "Errors": where_tried.then(pl.lit(0, pl.UInt64)),
+        "Errors": where_tried.then(whole["errors"]),
         "Throttles": where_tried.then(pl.col("throttles")),
         "Errors_samples": where_tried.then(attempts),
         "Throttles_samples": where_tried.then(attempts),
-        "Duration_sum": where_run.then(pl.col("duration_ms")),
-        "Duration_max": where_run.then(pl.col("duration_max_ms")),
+        "Duration_sum": where_run.then(_millis(pl.col("duration_us") + pl.col("late_duration_us"))),
+        "Duration_max": where_run.then(
+            _millis(pl.max_horizontal("duration_max_us", "late_duration_max_us"))
+        ),
         "ConcurrentExecutions": pl.col("concurrency"),
-        # Nothing is reserved or provisioned: all of it is unreserved, and claimed.
-        "UnreservedConcurrentExecutions": region.then(pl.col("concurrency")),
-        "ClaimedAccountConcurrency": region.then(pl.col("concurrency")),
-        "cold_starts": where_run.then(pl.col("cold_starts")),
-        "lock_wait_ms_sum": where_run.then(0.0),
+        "UnreservedConcurrentExecutions": region.then(pl.col("unreserved")),
+        "ClaimedAccountConcurrency": region.then(pl.col("claimed")),
+        "PostRuntimeExtensionsDuration_sum": where_run.then(_millis(pl.col("extension_us"))),
+        "PostRuntimeExtensionsDuration_max": where_run.then(_millis(pl.col("extension_max_us"))),
+        "ProvisionedConcurrencyInvocations": served.then(whole["provisioned"]),
+        "ProvisionedConcurrencySpilloverInvocations": served.then(whole["spillover"]),
+        "ProvisionedConcurrentExecutions": used.then(pl.col("provisioned_concurrency")),
+        "ProvisionedConcurrencyUtilization": pl.when(pl.col("utilisation_samples") > 0).then(
+            pl.col("utilisation_max").cast(pl.Float64)
+        ),
+        "AsyncEventsReceived": pl.when(pl.col("received") > 0).then(whole["received"]),
+        "AsyncEventsDropped": ended.then(whole["dropped"]),
+        "AsyncEventsDropped_samples": ended.then(pl.col("dropped_samples").cast(pl.UInt64)),
+        "AsyncEventAge_sum": aged.then(_millis(pl.col("age_us"))),
+        "AsyncEventAge_max": aged.then(_millis(pl.col("age_max_us"))),
+        "AsyncEventAge_samples": aged.then(pl.col("ages").cast(pl.UInt64)),
+        "cold_starts": where_run.then(
+            pl.col("cold_starts") + pl.col("late_cold_starts").cast(pl.UInt64)
+        ),
+        "lock_wait_ms_sum": where_run.then(_millis(pl.col("lock_wait_us"))),
         "environments": pl.col("environments"),
     }
-    frame = raw.select(**columns)
+    divisors = pl.repeat(1_000.0, raw.height, eager=True).alias(_THOUSAND)
+    frame = raw.with_columns(divisors).select(**columns)
     assert frame.schema == MINUTE_SCHEMA, "the schema is what the documentation says"
     return frame

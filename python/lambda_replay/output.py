@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["TemporaryFolder", "atomic_path", "check_writable", "discard_all", "writing"]
+
+#: How often a folder is removed again that somebody still writes into.
+_PATIENCE = 20
 
 #: Temporary files and folders that exist now, for whoever has to leave at once.
 _TEMPORARIES: set[Path] = set()
@@ -110,7 +114,12 @@ atexit.register(discard_all)
 def _remove(temporary: Path) -> None:
     with contextlib.suppress(OSError):
         if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
+            # Writers of Polars may still be at work after a query that broke off.
+            for _ in range(_PATIENCE):
+                shutil.rmtree(temporary, ignore_errors=True)
+                if not temporary.exists():
+                    break
+                time.sleep(0.01)
         else:
             temporary.unlink(missing_ok=True)
     _TEMPORARIES.discard(temporary)

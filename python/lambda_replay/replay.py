@@ -13,7 +13,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from lambda_replay import _core, samples
-from lambda_replay.engine import Engine, Progress, Unsorted, attempt_columns
+from lambda_replay.engine import Engine, Progress, Unsorted
 from lambda_replay.exceptions import show
 from lambda_replay.ingest import Wire, open_trace
 from lambda_replay.ingest.faults import reading
@@ -25,7 +25,7 @@ from lambda_replay.results import (
     instant,
     summarise,
 )
-from lambda_replay.scenario import Scenario
+from lambda_replay.scenario import Resolved, Scenario
 from lambda_replay.schema import OUTCOME_SCHEMA
 from lambda_replay.worker import Cancelled, call, check_not_forked
 
@@ -104,7 +104,7 @@ def run(
     scenario: Scenario | None = None,
     *,
     outcomes: bool | Path = False,
-    attempts: bool = False,
+    attempts: bool | Path = False,
     metrics: bool | Path = False,
     seed: int | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -115,7 +115,7 @@ def run(
     ----------
     trace, scenario, seed
         As for :func:`replay`.
-    outcomes, metrics
+    outcomes, attempts, metrics
         Whether to keep them, or the Parquet file to write them to. A file appears whole at the end
         or not at all.
     progress
@@ -124,14 +124,16 @@ def run(
     Returns
     -------
     ReplayResult
-        As for :func:`replay`; ``outcomes`` and ``metrics`` are None where they went to a file.
+        As for :func:`replay`; ``outcomes``, ``attempts`` and ``metrics`` are None where they went
+        to a file.
 
     Raises
     ------
     OutputError
         A file cannot be written.
     """
-    for name, wanted in (("outcomes", outcomes), ("metrics", metrics)):
+    wanted_files = (("outcomes", outcomes), ("attempts", attempts), ("metrics", metrics))
+    for name, wanted in wanted_files:
         if not isinstance(wanted, bool | Path):
             message = f"{name} is True, False or a pathlib.Path, not {show(wanted)}"
             raise TypeError(message)
@@ -166,7 +168,7 @@ class _Job:
     trace: TraceLike
     scenario: Scenario
     outcomes: bool | Path
-    attempts: bool
+    attempts: bool | Path
     metrics: bool | Path
     progress: Callable[[Progress], None] | None
 
@@ -197,7 +199,8 @@ class _Job:
         engine = Engine(
             wire,
             self.scenario.resolve(),
-            outcomes=self.outcomes is not False or self.attempts,
+            outcomes=self.outcomes is not False,
+            attempts=self.attempts is not False,
             function_minutes=self.metrics is not False,
             in_order=in_order,
             total=total,
@@ -206,6 +209,11 @@ class _Job:
         )
         with contextlib.ExitStack() as files:
             kept = self._drain(engine, files, cancel)
+            attempts = engine.attempts_table() if self.attempts is not False else None
+            if isinstance(self.attempts, Path) and attempts is not None:
+                path = files.enter_context(atomic_path(self.attempts))
+                with writing(self.attempts):
+                    attempts.write_parquet(path)
             minutes = engine.minutes()
             if isinstance(self.metrics, Path):
                 path = files.enter_context(atomic_path(self.metrics))
@@ -219,7 +227,9 @@ class _Job:
             metrics=minutes if self.metrics is True else None,
             region=region,
             outcomes=kept if self.outcomes is True else None,
-            attempts=attempt_columns(kept) if self.attempts and kept is not None else None,
+            attempts=attempts if self.attempts is True else None,
+            keys=engine.keys_table(),
+            facts=engine.facts(),
             trace=trace,
             scenario=self.scenario,
             seconds=time.monotonic() - started,
@@ -231,29 +241,22 @@ class _Job:
         """Run the engine to its end; outcomes go where they are wanted."""
         if isinstance(self.outcomes, Path):
             temporary = files.enter_context(atomic_path(self.outcomes))
-            if not self.attempts:
-                _sink(engine, temporary, self.outcomes, cancel)
-                return None
-            kept = _keep(engine)
-            with writing(self.outcomes):
-                kept.write_parquet(temporary)
-        elif engine.outcomes:
-            kept = _keep(engine)
-        else:
+            _sink(engine, temporary, self.outcomes, cancel)
+            return None
+        if not engine.outcomes:
             for _ in engine.run():
                 pass
             return None
-        return kept if engine.in_order else kept.sort("row")
+        schema = _outcome_schema(engine.wire, engine.scenario)
+        kept = pl.concat([pl.DataFrame(schema=schema), *engine.run()])
+        by = ["row", "copy"] if "copy" in schema else ["row"]
+        return kept if kept["row"].is_sorted() and len(by) == 1 else kept.sort(by)
 
 
-def _outcome_schema(wire: Wire) -> pl.Schema:
+def _outcome_schema(wire: Wire, scenario: Resolved) -> pl.Schema:
+    copies = {"copy": pl.UInt32()} if scenario.load > 1 else {}
     extra = {"request_id": pl.String()} if wire.has_request_id else {}
-    return pl.Schema({**OUTCOME_SCHEMA, **extra})
-
-
-def _keep(engine: Engine) -> pl.DataFrame:
-    """Run the engine to its end and keep the outcomes, in order of time."""
-    return pl.concat([pl.DataFrame(schema=_outcome_schema(engine.wire)), *engine.run()])
+    return pl.Schema({**OUTCOME_SCHEMA, **copies, **extra})
 
 
 def _sink(engine: Engine, temporary: Path, path: Path, cancel: threading.Event) -> None:
@@ -277,7 +280,7 @@ def _sink(engine: Engine, temporary: Path, path: Path, cancel: threading.Event) 
             failures.append(error)
             raise
 
-    frame = register_io_source(batches, schema=_outcome_schema(engine.wire))
+    frame = register_io_source(batches, schema=_outcome_schema(engine.wire, engine.scenario))
     try:
         with writing(path):
             frame.sink_parquet(temporary, compression="zstd", row_group_size=131_072)
@@ -326,7 +329,7 @@ def scan_outcomes(
     source = open_trace(trace)
     wire = Wire.of(source)
     wire.check_accounts()
-    schema = _outcome_schema(wire)
+    schema = _outcome_schema(wire, resolved)
 
     def batches(
         with_columns: list[str] | None,
@@ -392,5 +395,6 @@ def _report(source: TraceSource, wire: Wire, engine: Engine, *, was_sorted: bool
         measured=source.measured,
         assumed=source.assumed,
         has_init=wire.has_init,
+        has_memory="memory_mb" in wire.checked,
         notes=tuple(notes),
     )

@@ -31,7 +31,7 @@ __all__ = [
 SCHEMA_VERSION: Final = 1
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - instants of results are naive UTC
-_LIMITS: Final = tuple(name for name, _ in _core.LIMITS)
+_LIMITS: Final = tuple(_core.LIMITS)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class TraceReport:
         What the trace's own notes say of its numbers.
     has_init
         Whether the trace says what a cold start costs.
+    has_memory
+        Whether it says how much memory functions have.
     notes
         What else a reader of the numbers must know.
     """
@@ -109,6 +111,7 @@ class TraceReport:
     measured: tuple[str, ...]
     assumed: tuple[str, ...]
     has_init: bool
+    has_memory: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -117,9 +120,11 @@ class Summary:
     """Totals of a replay; the fields are those of the contract.
 
     ``success`` … ``pending`` are rows by outcome and add up to ``records``; ``throttles`` counts
-    429s. ``billed_s`` is the billed time of all runs, ``init_s`` the init that requests waited for,
-    ``at_limit_s`` the time during which the account's concurrency was used up.
-    ``cost_usd`` is null: this version computes no cost.
+    429s, ``errors`` runs that ended in error. ``billed_s`` is the billed time of all runs,
+    ``init_s`` the init that requests waited for, ``at_limit_s`` the time during which the account's
+    concurrency was used up. ``deliveries`` counts failed events by destination, ``state`` says what
+    shared records came to (empty where there are none). ``cost_usd`` is null where the prices of
+    the Region are not known.
     """
 
     records: int
@@ -152,6 +157,9 @@ class Summary:
     async_age_ms: Distribution
     iterator_age_ms: Distribution
     cost_usd: dict[str, float] | None
+    errors: int
+    deliveries: dict[str, int]
+    state: dict[str, Any]
     billed_s: float
     init_s: float
     at_limit_s: float
@@ -187,6 +195,11 @@ class ReplayResult:
         were not wanted or went to a file.
     region
         Those rows of the metrics that are about the whole Region; always there.
+    keys
+        The hottest shared records (:data:`~lambda_replay.schema.KEY_SCHEMA`); empty where there are
+        none.
+    facts
+        What the run exercised: which undocumented choices can have touched its numbers.
     outcomes
         A row per row of the trace, in the trace's order
         (:data:`~lambda_replay.schema.OUTCOME_SCHEMA`); None where they were not wanted or went to a
@@ -206,6 +219,8 @@ class ReplayResult:
     functions: pl.DataFrame
     metrics: pl.DataFrame | None
     region: pl.DataFrame
+    keys: pl.DataFrame
+    facts: frozenset[str]
     outcomes: pl.DataFrame | None
     attempts: pl.DataFrame | None
     trace: TraceReport
@@ -215,7 +230,8 @@ class ReplayResult:
     def __repr__(self) -> str:
         s = self.summary
         return (
-            f"ReplayResult({s.records:,} records: {s.success:,} success, {s.throttled:,} throttled,"
+            f"ReplayResult({s.records:,} records: {s.success:,} success, {s.error:,} error,"
+            f" {s.throttled:,} throttled, {s.dropped:,} dropped,"
             f" {s.cold_starts:,} cold starts, peak concurrency {s.max_concurrency:,})"
         )
 
@@ -225,23 +241,29 @@ def instant(micros: int | None) -> datetime | None:
     return None if micros is None else _EPOCH + timedelta(microseconds=micros)
 
 
-def _distribution(row: dict[str, Any]) -> Distribution:
+def _distribution(row: dict[str, Any], name: str) -> Distribution:
     return Distribution(
-        **{
-            field.name: row[f"duration_{field.name}_ms"]
-            for field in dataclasses.fields(Distribution)
-        }
+        **{field.name: row[f"{name}_{field.name}_ms"] for field in dataclasses.fields(Distribution)}
     )
+
+
+def _deliveries(engine: Engine, raw: pl.DataFrame) -> dict[str, int]:
+    """Failed events by the name of their destination (Z53)."""
+    found: dict[str, int] = {}
+    for name, count in zip(engine.names, raw["deliveries"], strict=True):
+        if count:
+            target = engine.scenario.function(name).on_failure or "on_failure"
+            found[target] = found.get(target, 0) + count
+    return found
 
 
 def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int) -> Summary:
     """Put the totals of a finished replay together."""
     row = pl.DataFrame(engine.core.totals()).row(0, named=True)
+    functions = pl.DataFrame(engine.core.function_totals())
     invocations, throttles = row["invocations"], row["throttles"]
-    records = invocations + throttles
+    records = sum(row[name] for name in _core.OUTCOMES)
     worst = instant(row["worst_10s_from"])
-    # A synchronous request that runs starts when it arrives.
-    waits = Distribution(*([0.0] * 6)) if invocations else Distribution()
     concurrency = Concurrency(
         mean=row["concurrency_mean"],
         p50=row["concurrency_p50"],
@@ -249,46 +271,51 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
         p999=row["concurrency_p999"],
         max=row["max_concurrency"],
     )
+    lost = row["throttled"] + row["dropped"] + row["async_error"]
+    attempts = throttles + invocations
     limit = engine.scenario.account.concurrency
     by_limit = {name: row[f"throttles_{name}"] for name in _LIMITS}
     return Summary(
         records=records,
         invocations=invocations,
-        success=invocations,
-        error=0,
-        throttled=throttles,
-        dropped=0,
+        success=row["success"],
+        error=row["error"],
+        throttled=row["throttled"],
+        dropped=row["dropped"],
         expired=0,
         discarded=0,
         filtered=0,
-        pending=0,
+        pending=row["pending"],
         throttles=throttles,
         cold_starts=row["cold_starts"],
-        warm_starts=invocations - row["cold_starts"],
-        provisioned_invocations=0,
-        spillover_invocations=0,
+        warm_starts=invocations - row["cold_starts"] - row["provisioned_invocations"],
+        provisioned_invocations=row["provisioned_invocations"],
+        spillover_invocations=row["spillover_invocations"],
         max_concurrency=concurrency.max,
         mean_concurrency=concurrency.mean,
         environments_created=row["environments_created"],
         throttles_by_limit={name: count for name, count in by_limit.items() if count},
-        never_ran=throttles,
+        never_ran=row["never_ran"],
         bad_rows=0,
         concurrency=concurrency,
         worst_10s=None if worst is None else WorstWindow(worst, row["worst_10s_throttles"]),
-        conflicts=0,
-        lock_wait_s=0.0,
-        wait_ms=waits,
-        duration_ms=_distribution(row),
-        async_age_ms=Distribution(),
+        conflicts=row["conflicts"],
+        lock_wait_s=row["lock_wait_s"],
+        wait_ms=_distribution(row, "wait"),
+        duration_ms=_distribution(row, "duration"),
+        async_age_ms=_distribution(row, "async_age"),
         iterator_age_ms=Distribution(),
-        cost_usd=None,
+        cost_usd=engine.costs().account,
+        errors=row["errors"],
+        deliveries=_deliveries(engine, functions),
+        state=engine.shared_state(),
         billed_s=row["billed_ms"] / 1_000,
         init_s=row["init_s"],
         at_limit_s=row["time_at_peak_us"] / 1_000_000 if row["time_at_peak"] >= limit else 0.0,
-        throttle_rate=throttles / records if records else None,
+        throttle_rate=row["throttled"] / records if records else None,
         cold_start_rate=row["cold_starts"] / invocations if invocations else None,
-        loss_rate=throttles / records if records else None,
-        attempt_throttle_rate=throttles / records if records else None,
+        loss_rate=lost / records if records else None,
+        attempt_throttle_rate=throttles / attempts if attempts else None,
         schema_version=SCHEMA_VERSION,
         version=_core.__version__,
         seed=seed,
@@ -302,20 +329,22 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
     )
 
 
+def _rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    return pl.when(whole > 0).then(part / whole)
+
+
 def functions_table(engine: Engine) -> pl.DataFrame:
     """Put the totals of each function together, the most records first."""
     raw = pl.DataFrame(engine.core.function_totals())
     names = pl.Series("function", engine.names, dtype=pl.String)
     zero = pl.lit(0, pl.UInt64)
-    runs, throttles = pl.col("invocations"), pl.col("throttles")
-    ran = pl.when(runs > 0)
-    duration = pl.struct(
-        pl.col(f"duration_{field.name}_ms").alias(field.name)
-        for field in dataclasses.fields(Distribution)
-    )
-    no_wait = pl.struct(
-        *(ran.then(0.0).alias(name) for name in ("mean", "p50", "p90", "p99", "p999", "max"))
-    )
+    runs = pl.col("invocations")
+    records = pl.sum_horizontal(*_core.OUTCOMES)
+
+    def distribution(name: str) -> pl.Expr:
+        fields = [field.name for field in dataclasses.fields(Distribution)]
+        return pl.struct(pl.col(f"{name}_{field}_ms").alias(field) for field in fields)
+
     worst = pl.struct(
         pl.col("worst_10s_from").cast(INSTANT).alias("from"),
         pl.col("worst_10s_throttles").alias("throttles"),
@@ -323,30 +352,35 @@ def functions_table(engine: Engine) -> pl.DataFrame:
     nothing = pl.struct(
         *(pl.lit(None, pl.Float64).alias(field.name) for field in dataclasses.fields(Distribution))
     )
+    costs = engine.costs()
+    # What never ran and has no environments provisioned costs nothing.
+    nought = None if costs.account is None else 0.0
+    prices = [costs.functions.get(name, nought) for name in engine.names]
+    cost = pl.Series("cost_usd", prices, pl.Float64)
+    utilisation = pl.Series("utilisation", engine.utilisation(), pl.Float64)
+    outcomes = [pl.col(name) for name in ("success", "error", "throttled", "dropped")]
     is_function = pl.Series(engine.is_function, dtype=pl.Boolean)
     return (
-        raw.with_columns(names)
+        raw.with_columns(names, cost, utilisation)
         .select(
             "function",
-            (runs + throttles).alias("records"),
+            records.alias("records"),
             runs,
-            runs.alias("success"),
-            zero.alias("error"),
-            throttles.alias("throttled"),
-            *(zero.alias(name) for name in ("dropped", "expired", "discarded", "filtered")),
-            zero.alias("pending"),
-            throttles,
+            *outcomes,
+            *(zero.alias(name) for name in ("expired", "discarded", "filtered")),
+            "pending",
+            "throttles",
             "cold_starts",
-            (runs - pl.col("cold_starts")).alias("warm_starts"),
-            zero.alias("provisioned_invocations"),
-            zero.alias("spillover_invocations"),
+            (runs - pl.col("cold_starts") - pl.col("provisioned_invocations")).alias("warm_starts"),
+            "provisioned_invocations",
+            "spillover_invocations",
             "max_concurrency",
             pl.col("concurrency_mean").alias("mean_concurrency"),
             "environments_created",
             pl.struct(pl.col(f"throttles_{name}").alias(name) for name in _LIMITS).alias(
                 "throttles_by_limit"
             ),
-            throttles.alias("never_ran"),
+            "never_ran",
             pl.struct(
                 pl.col("concurrency_mean").alias("mean"),
                 pl.col("concurrency_p50").alias("p50"),
@@ -354,19 +388,28 @@ def functions_table(engine: Engine) -> pl.DataFrame:
                 pl.col("concurrency_p999").alias("p999"),
                 pl.col("max_concurrency").alias("max"),
             ).alias("concurrency"),
-            pl.when(throttles > 0).then(worst).alias("worst_10s"),
-            zero.alias("conflicts"),
-            pl.lit(0.0).alias("lock_wait_s"),
-            no_wait.alias("wait_ms"),
-            duration.alias("duration_ms"),
-            nothing.alias("async_age_ms"),
+            pl.when(pl.col("throttles") > 0).then(worst).alias("worst_10s"),
+            "conflicts",
+            "lock_wait_s",
+            distribution("wait").alias("wait_ms"),
+            distribution("duration").alias("duration_ms"),
+            distribution("async_age").alias("async_age_ms"),
             nothing.alias("iterator_age_ms"),
-            pl.lit(None, pl.Float64).alias("cost_usd"),
+            "cost_usd",
             zero.alias("bad_rows"),
+            "errors",
+            "deliveries",
+            "utilisation",
             "billed_ms",
             "init_s",
+            _rate(pl.col("throttled"), records).alias("throttle_rate"),
+            _rate(pl.col("cold_starts"), runs).alias("cold_start_rate"),
+            _rate(pl.sum_horizontal("throttled", "dropped", "async_error"), records).alias(
+                "loss_rate"
+            ),
+            _rate(pl.col("throttles"), pl.col("throttles") + runs).alias("attempt_throttle_rate"),
         )
-        # What has a qualifier is counted with its function (Z9).
-        .filter(is_function)
+        # What has a qualifier is counted with its function (Z9); what had no row is not listed.
+        .filter(is_function & (pl.col("records") > 0))
         .sort(["records", "function"], descending=[True, False])
     )

@@ -8,7 +8,10 @@ import polars as pl
 
 __all__ = [
     "ATTEMPT_SCHEMA",
+    "EXTRA_COLUMNS",
     "IDENTITY_COLUMNS",
+    "INSTANT",
+    "KEY_SCHEMA",
     "MINUTE_SCHEMA",
     "NOT_MODELLED_COLUMNS",
     "OUTCOME_SCHEMA",
@@ -28,18 +31,22 @@ IDENTITY_COLUMNS: Final = ("request_id", "row_uid")
 
 #: Columns of the contract that this version does not model, with what that means.
 NOT_MODELLED_COLUMNS: Final = {
-    "extension_ms": "the answer comes at the end of the run",
-    "error": "every run counts as a success",
-    "error_runs": "every run counts as a success",
     "filtered": "there are no event sources",
-    "memory_mb": "no cost is computed",
     "key": "there are no event sources",
     "shard": "there are no event sources",
-    "payload_bytes": "no cost is computed",
-    "state_key": "runs do not wait for each other",
-    "state_access": "runs do not wait for each other",
     "attempt": "every row is a request of its own",
 }
+
+#: Columns that make a row more than a synchronous request that ends well.
+EXTRA_COLUMNS: Final = (
+    "source",
+    "error",
+    "error_runs",
+    "extension_ms",
+    "payload_bytes",
+    "state_key",
+    "state_access",
+)
 
 #: Columns that only `validate` reads.
 QUIET_COLUMNS: Final = ("cold_start", "throttled", "init_ahead_ms")
@@ -48,7 +55,8 @@ QUIET_COLUMNS: Final = ("cold_start", "throttled", "init_ahead_ms")
 TRACE_COLUMNS: Final = (
     *REQUIRED_COLUMNS,
     "init_ms",
-    "source",
+    "memory_mb",
+    *EXTRA_COLUMNS,
     *IDENTITY_COLUMNS,
     "account",
     "region",
@@ -119,8 +127,36 @@ MINUTE_SCHEMA: Final = pl.Schema(
         "ConcurrentExecutions": pl.UInt64(),
         "UnreservedConcurrentExecutions": pl.UInt64(),
         "ClaimedAccountConcurrency": pl.UInt64(),
+        "PostRuntimeExtensionsDuration_sum": pl.Float64(),
+        "PostRuntimeExtensionsDuration_max": pl.Float64(),
+        "ProvisionedConcurrencyInvocations": pl.UInt64(),
+        "ProvisionedConcurrencySpilloverInvocations": pl.UInt64(),
+        "ProvisionedConcurrentExecutions": pl.UInt64(),
+        "ProvisionedConcurrencyUtilization": pl.Float64(),
+        "AsyncEventsReceived": pl.UInt64(),
+        "AsyncEventsDropped": pl.UInt64(),
+        "AsyncEventsDropped_samples": pl.UInt64(),
+        "AsyncEventAge_sum": pl.Float64(),
+        "AsyncEventAge_max": pl.Float64(),
+        "AsyncEventAge_samples": pl.UInt64(),
         "cold_starts": pl.UInt64(),
         "lock_wait_ms_sum": pl.Float64(),
         "environments": pl.UInt64(),
+    }
+)
+
+#: Shared records, the hottest first: by the time that runs waited for them.
+KEY_SCHEMA: Final = pl.Schema(
+    {
+        "state_key": pl.String(),
+        "runs": pl.UInt64(),
+        "writers": pl.UInt64(),
+        "waits": pl.UInt64(),
+        "wait_ms": pl.Float64(),
+        "longest_wait_ms": pl.Float64(),
+        "longest_queue": pl.UInt64(),
+        "time_outs": pl.UInt64(),
+        "conflicts": pl.UInt64(),
+        "wait_billed_ms": pl.UInt64(),
     }
 )

@@ -311,8 +311,10 @@ os.waitpid(child, 0)
 
 
 def core() -> _core.Replay:
-    config = SCENARIO.resolve().core_config()
-    return _core.Replay(config, outcomes=True, function_minutes=True)
+    account = SCENARIO.resolve().core_epochs()
+    # The engine adds what it knows of prices.
+    account["free_mb_ms"] = None
+    return _core.Replay(account, outcomes=True, attempts=True, function_minutes=True)
 
 
 def test_a_panic_of_the_engine_is_an_internal_error_that_any_handler_catches() -> None:
@@ -336,9 +338,15 @@ def test_after_a_panic_the_object_does_no_further_work() -> None:
     attempts: list[Callable[[], object]] = [
         replay.finish,
         replay.take_outcomes,
+        replay.take_attempts,
         replay.take_minutes,
+        replay.bills,
+        replay.provisioned_pools,
+        replay.shared_state,
         replay.totals,
         replay.function_totals,
+        lambda: replay.take_extras(everything=True),
+        lambda: replay.hottest_keys(1),
         replay._panic,
         lambda: replay.feed(pl.DataFrame(), lambda codes: []),
     ]
@@ -351,8 +359,8 @@ def test_a_panic_says_nothing_on_the_standard_error() -> None:
     script = """
 import lambda_replay as lr
 from lambda_replay import _core
-config = lr.Scenario().resolve().core_config()
-replay = _core.Replay(config, outcomes=False, function_minutes=False)
+account = lr.Scenario().resolve().core_epochs() | {"free_mb_ms": None}
+replay = _core.Replay(account, outcomes=False, attempts=False, function_minutes=False)
 try:
     replay._panic()
 except Exception as error:
@@ -380,8 +388,8 @@ def test_whatever_the_core_is_fed_it_answers_with_errors_of_ours() -> None:
         "duration": pl.Series([1], dtype=pl.Int64),
     }
     entry = {
-        "code": 0, "number": 0, "function": None,
-        "config": {"init_us": 0, "init_billed": True},
+        "code": 0, "number": 0, "name": "f", "function": None,
+        "config": SCENARIO.resolve().function_epochs("f"),
     }  # fmt: skip
     wrong: list[dict[str, pl.Series]] = [
         {"timestamp": good["timestamp"]},
@@ -391,6 +399,14 @@ def test_whatever_the_core_is_fed_it_answers_with_errors_of_ours() -> None:
         {**good, "row": pl.Series([0], dtype=pl.Int32)},
         {**good, "request_id": pl.Series([0])},
         {**good, "row_uid": pl.Series(["0"])},
+        {**good, "source": pl.Series(["sync"])},
+        {**good, "error": pl.Series([1.0])},
+        {**good, "extension": pl.Series([1.0], dtype=pl.Float32)},
+        {**good, "state_key": pl.Series(["k"])},
+        {**good, "reads": pl.Series([True])},
+        {**good, "error_runs": pl.Series([-1])},
+        {**good, "memory": pl.Series(["128"])},
+        {**good, "payload": pl.Series([0.5])},
     ]
     for columns in wrong:
         with pytest.raises(lr.InternalError):

@@ -155,5 +155,5 @@ def test_a_bad_row_is_refused_when_it_is_reached() -> None:
     # Polars may wrap what a source raises; what matters must be in it.
     with pytest.raises(Exception, match=r"row 0, column duration_ms: found -1\.0"):
         frame.collect()
-    with pytest.raises(Exception, match="row 1, column source: source is 'async'"):
-        lr.scan_outcomes(trace(source=["sync", "async", "sync", "sync"])).collect()
+    with pytest.raises(Exception, match="row 1, column source: source is 'orders'"):
+        lr.scan_outcomes(trace(source=["sync", "orders", "sync", "sync"])).collect()

@@ -444,9 +444,9 @@ def test_columns_of_no_contract_are_ignored_and_named() -> None:
 
 def test_columns_that_this_version_does_not_model_are_named() -> None:
     report = lr.replay(
-        trace(memory_mb=[128] * 4, error=["handled"] * 4, cold_start=[True] * 4)
+        trace(memory_mb=[128] * 4, shard=["s"] * 4, attempt=[1] * 4, cold_start=[True] * 4)
     ).trace
-    assert sorted(report.not_modelled) == ["error", "memory_mb"]
+    assert sorted(report.not_modelled) == ["attempt", "shard"]
     assert report.ignored == ()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lambda_replay as lr
+from lambda_replay import _core
 from lambda_replay.checks import MEASURES, CheckError, parse
 from lambda_replay.results import Concurrency, Distribution
 
@@ -29,6 +31,15 @@ from lambda_replay.results import Concurrency, Distribution
         ("function=f: throttled > 0", "f", "throttled", ">", 0),
         ("function = f:live : throttled > 0", "f:live", "throttled", ">", 0),
         ("function=a > b == c: throttled > 0", "a > b == c", "throttled", ">", 0),
+        ("cost_usd.total > 12.5", None, "cost_usd.total", ">", 12.5),
+        ("state.wait_s >= 500ms", None, "state.wait_s", ">=", 0.5),
+        ("state.longest_wait_ms > 2s", None, "state.longest_wait_ms", ">", 2000),
+        ("throttles_by_limit.scaling_rate > 0", None, "throttles_by_limit.scaling_rate", ">", 0),
+        ("async_age_ms.p99 > 60s", None, "async_age_ms.p99", ">", 60_000),
+        ("deliveries.dead letters > 0", None, "deliveries.dead letters", ">", 0),
+        ("function=f: cost_usd.total > 1", "f", "cost_usd.total", ">", 1),
+        ("function=f: deliveries > 1", "f", "deliveries", ">", 1),
+        ("function=f: utilisation < 50%", "f", "utilisation", "<", 0.5),
     ],
 )
 def test_parse(
@@ -63,6 +74,13 @@ def test_parse(
         ("xyzzy > 1", "no measure 'xyzzy'", "duration_ms.*"),
         ("function=: throttled > 1", "name of the function is missing", None),
         ("scenario == 1", "no measure", None),
+        ("cost_usd > 1", "several numbers", "cost_usd.total"),
+        ("cost_usd.total > 5%", "US dollars", None),
+        ("utilisation < 50%", "only a function has utilisation", "function=NAME"),
+        ("function=f: state.wait_s > 1", "only the whole account has state.wait_s", None),
+        ("function=f: cost_usd.duration > 1", "only the whole account", "cost_usd.total"),
+        ("function=f: deliveries.dlq > 1", "only the whole account", "has deliveries"),
+        ("deliveries. > 1", "no measure", None),
         ("throttled > 1\n", None, None),
     ],
 )
@@ -104,8 +122,25 @@ def numbers(values: Any, path: str = "") -> set[str]:
 
 
 def test_measures_are_the_numbers_of_the_summary() -> None:
-    own = {name for name in MEASURES if not name.startswith(("throttles_by_limit.", "cost_usd."))}
-    assert own - {"worst_10s.throttles"} == numbers(lr.Summary) - {"seed", "schema_version"}
+    nested = ("throttles_by_limit.", "cost_usd.", "state.")
+    own = {name for name in MEASURES if not name.startswith(nested)}
+    others = {"worst_10s.throttles", "deliveries", "utilisation"}
+    assert own - others == numbers(lr.Summary) - {"seed", "schema_version"}
+
+
+def below(head: str) -> set[str]:
+    return {name.removeprefix(head) for name in MEASURES if name.startswith(head)}
+
+
+def test_nested_measures_are_those_of_a_replay() -> None:
+    trace = pl.DataFrame(
+        {"timestamp": [0, 1], "function": ["f", "f"], "duration_ms": [5.0, 5.0], "state_key": "k"}
+    )
+    result = lr.replay(trace)
+    assert below("throttles_by_limit.") == set(_core.LIMITS)
+    assert result.summary.cost_usd is not None
+    assert below("cost_usd.") == set(result.summary.cost_usd)
+    assert below("state.") == set(result.summary.state)
 
 
 def test_rates_are_those_of_the_contract() -> None:
@@ -140,6 +175,36 @@ def test_a_limit_that_bound_nobody_is_zero() -> None:
     summary = {"throttles_by_limit": {"account_concurrency": 3}}
     assert parse("throttles_by_limit.scaling_rate == 0").evaluate(summary).holds
     assert parse("throttles_by_limit.account_concurrency == 3").evaluate(summary).holds
+
+
+def test_deliveries_by_destination() -> None:
+    summary = {"deliveries": {"dlq": 3}, "scenario": {"functions": {"f": {"on_failure": "late"}}}}
+    for expression in ("deliveries == 3", "deliveries.dlq == 3", "deliveries.late == 0"):
+        assert parse(expression).evaluate(summary).holds
+    with pytest.raises(CheckError, match="'dql', not in the scenario") as caught:
+        parse("deliveries.dql > 0").evaluate(summary)
+    assert caught.value.hint == "destinations: 'dlq', 'late'"
+
+
+def test_a_function_has_its_own_cost_and_losses() -> None:
+    trace = pl.DataFrame(
+        {
+            "timestamp": [0, 1, 2],
+            "function": ["f", "f", "g"],
+            "duration_ms": [1e6, 1.0, 1.0],
+            "source": ["sync", "async", "async"],
+            "error": [None, "handled", None],
+        }
+    )
+    result = lr.replay(trace)
+    functions = {row["function"]: row for row in result.functions.to_dicts()}
+    summary = result.summary.to_dict()
+    # The asynchronous event whose every run fails is lost, as in the whole account.
+    assert parse("function=f: loss_rate == 50%").evaluate(summary, functions).holds
+    assert parse("loss_rate > 33%").evaluate(summary, functions).holds
+    cost = parse("function=f: cost_usd.total > 0.002").evaluate(summary, functions)
+    assert cost.holds
+    assert cost.value == functions["f"]["cost_usd"]
 
 
 def test_unknown_function_names_the_nearest() -> None:
@@ -177,11 +242,15 @@ def test_checks_agree_with_a_replay() -> None:
     result = lr.replay("sample:azure2019")
     summary = result.summary.to_dict()
     functions = {row["function"]: row for row in result.functions.to_dicts()}
-    for measure in MEASURES:
+    for measure in MEASURES.keys() - {"utilisation"}:
         value = parse(f"{measure} > 0").evaluate(summary).value
         assert value is None or value >= 0
-        if not measure.startswith("cost_usd."):
-            parse(f"function=queue-1fa065: {measure} > 0").evaluate(summary, functions)
+        try:
+            check = parse(f"function=queue-1fa065: {measure} > 0")
+        except CheckError as error:
+            assert "only the whole account" in str(error)
+        else:
+            check.evaluate(summary, functions)
     whole = parse("throttle_rate > 0").evaluate(summary).value
     assert whole == summary["throttle_rate"]
     billed = parse("function=queue-1fa065: billed_s > 0").evaluate(summary, functions)

@@ -95,10 +95,10 @@ TRACES: dict[str, tuple[str, Spoil | None, list[str]]] = {
         with_last("duration_ms", float("inf")),
         ["row 59", "column duration_ms", "inf"],
     ),
-    "asynchronous rows": (
+    "rows of an event source": (
         "t.parquet",
-        lambda frame, path: frame.with_columns(source=pl.lit("async")).write_parquet(path),
-        ["row 0", "column source", "'async'", "synchronous"],
+        lambda frame, path: frame.with_columns(source=pl.lit("orders")).write_parquet(path),
+        ["row 0", "column source", "'orders'", "sync"],
     ),
     "truncated Parquet": ("t.parquet", cut, ["t.parquet", "was a copy interrupted?"]),
     "damaged Parquet": ("t.parquet", damaged, ["t.parquet", "cannot be read"]),
@@ -174,6 +174,9 @@ def test_bad_scenario(
         (["-o", "n" * 300 + ".json"], 4, ["too long"]),
         (["--outcomes", "t.parquet"], 2, ["would overwrite the trace"]),
         (["--metrics", "./folder/../t.parquet"], 2, ["would overwrite the trace"]),
+        (["--attempts", "t.parquet"], 2, ["would overwrite the trace"]),
+        (["--attempts", "x", "--outcomes", "x"], 2, ["--outcomes and --attempts", "same file"]),
+        (["--attempts", "a.csv"], 2, ["writes Parquet", "CSV"]),
         (["--metrics", "link.parquet"], 2, ["would overwrite the trace"]),
         (["-s", "s.toml", "-o", "s.toml"], 2, ["would overwrite the scenario"]),
         (["-o", "x", "--outcomes", "./x"], 2, ["--outcomes and --output", "same file"]),

@@ -14,12 +14,13 @@ import lambda_replay
 if TYPE_CHECKING:
     from conftest import Cli
 
+SCENARIO = ["scenario", *(f"scenario {one}" for one in ("init", "check", "show", "schema"))]
 PAGES = Path(__file__).parent / "help"
 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "run", "samples", "scenario", "scenario check", "scenario show"],
+    ["", "run", "samples", *SCENARIO],
 )
 def test_help_is_the_stored_page(cli: Cli, command: str) -> None:
     answer = cli(*command.split(), "--help")

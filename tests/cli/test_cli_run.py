@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import lambda_replay as lr
+from lambda_replay.schema import ATTEMPT_SCHEMA
 
 if TYPE_CHECKING:
     from conftest import Cli
@@ -31,7 +32,7 @@ def test_sample_needs_nothing_else(cli: Cli) -> None:
         "next, with twice the limit: lambda-replay run sample:azure2019"
         " --set account.concurrency=20"
     )
-    for label in ("measured", "assumed", "undocumented", "not modelled", "columns"):
+    for label in ("cost", "measured", "assumed", "undocumented", "not modelled"):
         assert f"\n{label} " in answer.out
     assert cli.state() == {}
 
@@ -58,15 +59,21 @@ def test_screen_tells_who_lost_what_when(cli: Cli, crowd: pl.DataFrame) -> None:
     rows = [line.split() for line in answer.lines]
     checkout, thumbs = (next(row for row in rows if row[:1] == [name]) for name in NAMES)
     assert checkout[1:5] == ["42", "18", "42.9%", "4"]
-    assert checkout[-3:] == ["4/4", "24", "s"]
-    assert thumbs[1:] == ["18", "18", "100%", "0", "-", "0/0", "0", "s"]
+    assert checkout[-4:-1] == ["4/4", "24", "s"]
+    assert thumbs[1:] == ["18", "18", "100%", "0", "-", "0/0", "0", "s", "$0"]
     assert answer.lines[-1].endswith("t.parquet --seed 7 --set account.concurrency=8")
 
 
 def test_screen_without_throttles_names_the_lowest_limit(cli: Cli, crowd: pl.DataFrame) -> None:
     crowd.write_parquet(cli.folder / "t.parquet")
     answer = cli("run", "t.parquet")
-    assert "none of 60 requests under a limit of 1,000, nor under any from 10 up" in answer.out
+    # A lower limit brings a lower request rate, whose peak nobody knows.
+    assert (
+        "none of 60 requests under a limit of 1,000, of which at most 10 were in use" in answer.out
+    )
+    assert "in force: concurrency 1,000; 10,000 requests/s; scaling 1,000 per 10 s" in answer.out
+    alone = cli("run", "t.parquet", "--set", "account.requests_per_second=off")
+    assert "none of 60 requests under a limit of 1,000, nor under any from 10 up" in alone.out
     assert "they cost no time here: neither the trace nor the scenario has init" in answer.out
     at_ten = cli("run", "t.parquet", "--set", "account.concurrency=10", "--format", "json")
     assert json.loads(at_ten.out)["throttled"] == 0
@@ -75,7 +82,7 @@ def test_screen_without_throttles_names_the_lowest_limit(cli: Cli, crowd: pl.Dat
 
 
 def test_json_is_the_summary_and_what_it_rests_on(cli: Cli, crowd: pl.DataFrame) -> None:
-    crowd.with_columns(colour=pl.lit("red"), memory_mb=512).write_parquet(cli.folder / "t.parquet")
+    crowd.with_columns(colour=pl.lit("red"), shard=1).write_parquet(cli.folder / "t.parquet")
     arguments = ["run", "t.parquet", "--set", "account.concurrency=4"]
     answer = cli(*arguments, "--format", "json", "-o", "s.json", "--fail-if", "throttled < 0")
     assert (answer.code, answer.err) == (0, "")
@@ -92,8 +99,15 @@ def test_json_is_the_summary_and_what_it_rests_on(cli: Cli, crowd: pl.DataFrame)
     assert summary["worst_10s"] == {"from": "2026-03-01T12:00:00.000000Z", "throttles": 6}
     assert summary["scenario"] == {"account": {"concurrency": 4}}
     assert summary["notes"]["columns_ignored"] == ["colour"]
-    assert summary["notes"]["columns_not_modelled"] == ["memory_mb"]
-    assert {one["rule"] for one in summary["notes"]["undocumented"]} >= {"Q8", "Q9", "Q10"}
+    assert summary["notes"]["columns_not_modelled"] == ["shard"]
+    assert summary["notes"]["facts"] == ["cold_starts", "throttles"]
+    assert summary["notes"]["assumed_memory_mb"] == 128
+    assert summary["notes"]["prices"] == {"region": "us-east-1", "free_tier": False}
+    rules = {one["rule"] for one in summary["notes"]["undocumented"]}
+    # Those that touched the numbers, and no others: nothing asynchronous or provisioned was there.
+    assert rules >= {"Q8", "Q9", "Q10", "Q25"}
+    assert rules.isdisjoint({"Q14", "Q21", "Q38", "S"})
+    assert summary["keys"] == []
     assert summary["checks"][0]["holds"] is False
     assert cli(*arguments, "--format", "json").out == cli(*arguments, "--format", "json").out
 
@@ -117,12 +131,13 @@ def test_csv_is_the_whole_functions_table(cli: Cli, crowd: pl.DataFrame) -> None
     assert table.width == flat
 
 
-def test_outcomes_and_metrics_go_to_files(cli: Cli, crowd: pl.DataFrame) -> None:
+def test_outcomes_attempts_and_metrics_go_to_files(cli: Cli, crowd: pl.DataFrame) -> None:
     crowd.write_parquet(cli.folder / "t.parquet")
     (cli.folder / "m.parquet").write_text("an older file")
     answer = cli(
         *("run", "t.parquet", "--set", "account.concurrency=4"),
         *("--outcomes", "o.parquet", "--metrics", "m.parquet", "--quiet"),
+        *("--attempts", "a.parquet"),
     )
     assert (answer.code, answer.err) == (0, "")
     outcomes = pl.read_parquet(cli.folder / "o.parquet")
@@ -131,9 +146,12 @@ def test_outcomes_and_metrics_go_to_files(cli: Cli, crowd: pl.DataFrame) -> None
         ("success", 24),
         ("throttled", 36),
     ]
+    attempts = pl.read_parquet(cli.folder / "a.parquet")
+    assert attempts.schema == ATTEMPT_SCHEMA
+    assert attempts["outcome"].to_list().count("throttled") == 36
     metrics = pl.read_parquet(cli.folder / "m.parquet")
     assert metrics.filter(pl.col("function").is_null())["Throttles"].sum() == 36
-    assert sorted(cli.state()) == ["m.parquet", "o.parquet", "t.parquet"]
+    assert sorted(cli.state()) == ["a.parquet", "m.parquet", "o.parquet", "t.parquet"]
 
 
 def test_standard_input_is_a_trace(cli: Cli, crowd: pl.DataFrame) -> None:
@@ -164,13 +182,13 @@ def test_trace_without_rows_is_a_result_with_a_warning(cli: Cli, crowd: pl.DataF
 
 
 def test_unsorted_rows_and_odd_columns_are_told(cli: Cli, crowd: pl.DataFrame) -> None:
-    crowd.reverse().with_columns(error=pl.lit(None, pl.String), **{"my col\x07": 1}).write_parquet(
+    crowd.reverse().with_columns(key=pl.lit(None, pl.String), **{"my col\x07": 1}).write_parquet(
         cli.folder / "t.parquet"
     )
     answer = cli("run", "t.parquet")
     assert answer.code == 0
     assert "the rows were not in order of time" in answer.out
-    assert "error not used yet: every run counts as a success" in answer.out
+    assert "key not used yet: there are no event sources" in answer.out
     assert r"unknown, ignored: my col\x07" in answer.out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_check_prints_a_line_per_problem(cli: Cli) -> None:
-    (cli.folder / "good.toml").write_text("[account]\nconcurrency = 10\n")
+    (cli.folder / "good.toml").write_text("defaults.init_ms = 9\n[account]\nconcurrency = 10\n")
     (cli.folder / "bad.toml").write_text("[account]\nconcurency = 10\nera = '1999'\n")
     answer = cli("scenario", "check", "good.toml")
     assert (answer.code, answer.out, answer.err) == (0, "good.toml: ok\n", "")
@@ -28,6 +29,50 @@ def test_check_prints_a_line_per_problem(cli: Cli) -> None:
     answer = cli("scenario", "check", "good.toml", "--set", "account.concurrency=0")
     assert answer.code == 2
     assert answer.out.startswith("--set: account.concurrency: ")
+
+
+def test_check_warns_of_what_may_be_meant_otherwise(cli: Cli) -> None:
+    text = "[account]\nconcurrency = 1000\n[functions.f]\nreserved_concurrency = 0\n"
+    (cli.folder / "s.toml").write_text(text)
+    answer = cli("scenario", "check", "s.toml")
+    assert (answer.code, answer.err) == (0, "")
+    assert [line.split(": ")[:3] for line in answer.lines[:2]] == [
+        ["s.toml", "defaults.init_ms", "warning"],
+        ["s.toml:4:1", "functions.f.reserved_concurrency", "warning"],
+    ]
+    assert answer.lines[2:] == ["s.toml: ok"]
+
+
+def test_init_writes_a_scenario_that_is_right(cli: Cli) -> None:
+    answer = cli("scenario", "init", "new.toml")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == "new.toml: written; next: lambda-replay scenario check new.toml\n"
+    assert cli("scenario", "check", "new.toml").out == "new.toml: ok\n"
+    text = (cli.folder / "new.toml").read_text()
+    assert cli("scenario", "init", "-").out == text
+    again = cli("scenario", "init", "new.toml")
+    assert (again.code, again.out) == (4, "")
+    assert "'new.toml' exists" in again.err
+    assert (cli.folder / "new.toml").read_text() == text
+    assert cli("scenario", "init", "no/such/folder.toml").code == 4
+
+
+def test_all_that_init_comments_out_is_right_too(cli: Cli) -> None:
+    text = re.sub(r"(?m)^#(?=[a-z\[])", "", cli("scenario", "init", "-").out)
+    (cli.folder / "all.toml").write_text(text)
+    assert cli("scenario", "check", "all.toml").out == "all.toml: ok\n"
+    data = tomllib.loads(text)
+    assert {"changes", "faults", "state", "replay"} <= set(data)
+    shown = cli("scenario", "show", "all.toml").out
+    assert tomllib.loads(shown) == data
+
+
+def test_schema_is_json(cli: Cli) -> None:
+    answer = cli("scenario", "schema")
+    assert (answer.code, answer.err) == (0, "")
+    schema = json.loads(answer.out)
+    assert schema["additionalProperties"] is False
+    assert {"account", "functions", "changes", "faults", "state"} <= set(schema["properties"])
 
 
 def test_show_is_toml_that_says_the_same(cli: Cli) -> None:

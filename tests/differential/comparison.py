@@ -1,12 +1,13 @@
 """Finds the first difference between what the reference and the product say.
 
 Owns what counts as a difference, column by column, and how a difference is shown. Values are
-compared exactly but for three kinds: means (float rounding), percentiles of times (1 %, Z46), and
+compared exactly but for three kinds: floats (rounding), percentiles of times (1 %, Z46), and
 numbers that carry identity only (``environment``, ``batch``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isclose
 from typing import Any
@@ -20,10 +21,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 #: Distributions whose percentiles may be off by one per cent.
-ESTIMATED = frozenset({"wait_ms", "duration_ms"})
+ESTIMATED = frozenset({"wait_ms", "duration_ms", "async_age_ms"})
 PERCENTILES = frozenset({"p50", "p90", "p99", "p999"})
-MEANS = frozenset({"mean", "mean_concurrency"})
+#: Rounding of floats; money is a difference of sums, so it may be off by parts of its terms.
+RELATIVE = 1e-9
+ABSOLUTE = 1e-12
 INSTANTS = frozenset({"timestamp", "start", "end", "settled"})
+
+#: Counts by name; what is not there was not counted.
+COUNTS = frozenset({"throttles_by_limit", "deliveries"})
 
 Table = list[dict[str, Any]]
 
@@ -33,6 +39,7 @@ class Observed:
     """What the product gave, in plain values: instants are integer microseconds."""
 
     outcomes: Table
+    attempts: Table
     metrics: Table
     functions: Table
     summary: dict[str, Any]
@@ -89,6 +96,7 @@ def observe(result: Any) -> Observed:
             assert attribute == value, f"summary.{name} is {attribute!r}, to_dict has {value!r}"
     return Observed(
         outcomes=table(result.outcomes),
+        attempts=table(result.attempts),
         metrics=table(result.metrics),
         functions=table(result.functions),
         summary=plain(summary),
@@ -100,8 +108,8 @@ def observe(result: Any) -> Observed:
 
 def compact(name: str, value: Any) -> Any:
     """Return a value of the product in the form that the reference gives it."""
-    if name == "throttles_by_limit" and isinstance(value, dict | None):
-        # As a struct it has a field for every limit there is.
+    if name in COUNTS and isinstance(value, dict | None):
+        # As a struct it has a field for every name there is.
         return {limit: count for limit, count in (value or {}).items() if count}
     if name == "worst_10s" and isinstance(value, dict):
         if all(inner is None for inner in value.values()):
@@ -121,12 +129,9 @@ def same(path: Sequence[str], want: Any, got: Any) -> bool:
     name = path[-1]
     if not isinstance(want, float) or not isinstance(got, int | float):
         return bool(want == got)
-    if name in MEANS:
-        return isclose(want, got, rel_tol=1e-12, abs_tol=1e-12)
     if name in PERCENTILES and path[-2] in ESTIMATED:
-        return isclose(want, got, rel_tol=0.01, abs_tol=1e-9)
-    # Every other float is a whole number of microseconds, in milliseconds.
-    return abs(want - got) < 0.0004
+        return isclose(want, got, rel_tol=0.01, abs_tol=ABSOLUTE)
+    return isclose(want, got, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
 
 
 def differing(path: Sequence[str], want: Any, got: Any) -> str | None:
@@ -137,7 +142,7 @@ def differing(path: Sequence[str], want: Any, got: Any) -> str | None:
             got = dict.fromkeys(want)
         if not isinstance(got, dict):
             return f"{'.'.join(path)}: reference {want!r}, product {got!r}"
-        if path[-1] == "throttles_by_limit" and set(got) - set(want):
+        if path[-1] in COUNTS and set(got) - set(want):
             return f"{'.'.join(path)}: reference {want!r}, product {got!r}"
         for key, inner in want.items():
             if key not in got:
@@ -154,35 +159,37 @@ def differing(path: Sequence[str], want: Any, got: Any) -> str | None:
 # ---- tables --------------------------------------------------------------------------------
 
 
-def relabelled(outcomes: Table) -> Table:
-    """Return outcomes whose environments are numbered as they first appear.
-
-    ``batch`` keeps only whether there is one: its numbers are looked at by ``repeated_batch``.
-    """
+def in_order_of_runs(attempts: Table, name: str) -> dict[Any, int]:
+    """Return the numbers of a column, each with the place at which it first appears."""
     numbers: dict[Any, int] = {}
-    rows = []
-    for outcome in outcomes:
-        row = dict(outcome)
-        if row.get("environment") is not None:
-            row["environment"] = numbers.setdefault(row["environment"], len(numbers))
-        if row.get("batch") is not None:
-            row["batch"] = "some"
-        rows.append(row)
-    return rows
+    for attempt in attempts:
+        value = attempt.get(name)
+        if value is not None:
+            numbers.setdefault(value, len(numbers))
+    return numbers
 
 
-def repeated_batch(outcomes: Table) -> str | None:
-    """Return the first batch number that two runs share, or null."""
-    seen = set()
-    for outcome in outcomes:
-        batch = outcome.get("batch")
-        if batch is not None and batch in seen:
-            return f"outcomes row {outcome['row']}: batch {batch!r} is that of an earlier run"
-        seen.add(batch)
-    return None
+def relabelled(rows: Table, labels: Mapping[str, Mapping[Any, int]]) -> Table:
+    """Return rows whose numbers that carry identity only are their labels."""
+    renamed = []
+    for row in rows:
+        new = dict(row)
+        for name, numbers in labels.items():
+            value = row.get(name)
+            if value is not None:
+                new[name] = numbers.get(value, f"{value}, which no attempt has")
+        renamed.append(new)
+    return renamed
 
 
-def differing_rows(name: str, keys: Sequence[str], want: Table, got: Table) -> str | None:
+def identities(attempts: Table) -> dict[str, dict[Any, int]]:
+    """Return the labels of environments and batches: the order in which runs began."""
+    return {name: in_order_of_runs(attempts, name) for name in ("environment", "batch")}
+
+
+def differing_rows(
+    name: str, keys: Sequence[str], want: Table, got: Table, *, ordered: bool = True
+) -> str | None:
     """Return the first difference between two tables, both rows with it, or null."""
     missing_keys = [key for key in keys if got and key not in got[0]]
     if missing_keys:
@@ -206,27 +213,53 @@ def differing_rows(name: str, keys: Sequence[str], want: Table, got: Table) -> s
     if by_key:
         extra = next(iter(by_key.values()))
         return f"{name}: the reference lacks a row\n  product   {extra!r}"
+    places = [key_of(row) for row in got]
+    if ordered and places != [key_of(row) for row in want]:
+        return f"{name}: not in order, but {places!r}"
     return None
+
+
+def priced(functions: Table) -> Table:
+    """Return functions whose cost and deliveries are totals, as the product's table has them."""
+    return [
+        {
+            **line,
+            "cost_usd": line["cost_usd"]["total"],
+            "deliveries": sum(line["deliveries"].values()),
+        }
+        for line in functions
+    ]
 
 
 def first_difference(expected: Result, observed: Observed) -> str | None:
     """Return the first difference between the two results, or null."""
-    positions: list[int] = [outcome.get("row", 0) for outcome in observed.outcomes]
+    copy = ["copy"] if expected.outcomes and "copy" in expected.outcomes[0] else []
+    wanted, given = identities(expected.attempts), identities(observed.attempts)
+    outcomes = sorted(
+        relabelled(expected.outcomes, wanted), key=lambda row: (row["row"], row.get("copy", 0))
+    )
     found = (
         differing_rows(
-            "outcomes", ("row",), relabelled(expected.outcomes), relabelled(observed.outcomes)
+            "attempts",
+            ["row", *copy, "attempt"],
+            relabelled(expected.attempts, wanted),
+            relabelled(observed.attempts, given),
         )
-        or repeated_batch(observed.outcomes)
-        or differing_rows("metrics", ("timestamp", "function"), expected.metrics, observed.metrics)
-        or differing_rows("functions", ("function",), expected.functions, observed.functions)
+        or differing_rows(
+            "outcomes", ["row", *copy], outcomes, relabelled(observed.outcomes, given)
+        )
+        or differing_rows(
+            "metrics", ["timestamp", "function"], expected.metrics, observed.metrics, ordered=False
+        )
+        or differing_rows(
+            "functions", ["function"], priced(expected.functions), observed.functions, ordered=False
+        )
         or differing(("summary",), expected.summary, observed.summary)
     )
-    if not found and positions != sorted(positions):
-        return f"outcomes: not in the trace's order, but in that of rows {positions!r}"
     if not found and observed.outcomes:
-        wanted = "request_id" in expected.outcomes[0]
-        if wanted != ("request_id" in observed.outcomes[0]):
-            return f"outcomes: request_id {'is missing' if wanted else 'though not given'}"
+        has_ids = any("request_id" in row for row in expected.outcomes)
+        if has_ids != ("request_id" in observed.outcomes[0]):
+            return f"outcomes: request_id {'is missing' if has_ids else 'though not given'}"
     return found
 
 
@@ -266,13 +299,43 @@ def minimise(
             else:
                 begin += size
         size //= 2
-    for section in list(case.sections):
-        rest = {name: value for name, value in case.sections.items() if name != section}
-        simpler = Case(rest, case.columns)
+    for path in paths(case.sections):
+        simpler = replace(case, sections=without(case.sections, path))
+        found = differs(simpler)
+        if found:
+            case, text = simpler, found
+    for name in list(case.columns)[3:]:
+        rest = {other: column for other, column in case.columns.items() if other != name}
+        simpler = replace(case, columns=rest)
         found = differs(simpler)
         if found:
             case, text = simpler, found
     return case, text
+
+
+def paths(value: Any) -> list[tuple[Any, ...]]:
+    """Return where the parts of nested tables and lists stand, the outer ones first."""
+    keys: list[Any] = []
+    if isinstance(value, dict):
+        keys = list(value)
+    elif isinstance(value, list):
+        # From the end, so that what is taken away moves nothing that comes later.
+        keys = list(reversed(range(len(value))))
+    inner = [(key, *path) for key in keys for path in paths(value[key])]
+    return [*((key,) for key in keys), *inner]
+
+
+def without(sections: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
+    """Return sections without one part; where it is gone already, they stay as they are."""
+    copied = deepcopy(sections)
+    part: Any = copied
+    try:
+        for key in path[:-1]:
+            part = part[key]
+        del part[path[-1]]
+    except (KeyError, IndexError, TypeError):
+        return sections
+    return copied
 
 
 def show(case: Case, text: str | None) -> str:
@@ -280,7 +343,7 @@ def show(case: Case, text: str | None) -> str:
     lines = ["", f"{text}", "", "scenario:"]
     lines += [f"  {name} = {section!r}" for name, section in case.sections.items()]
     types = ", ".join(f"{name}: {column.dtype}" for name, column in case.columns.items())
-    lines += ["", f"trace ({types}), physical values:"]
+    lines += ["", f"trace ({types}), physical values, {case.batch_rows:,} rows at a time:"]
     columns = [column.values for column in case.columns.values()]
     lines += [f"  {index}: {row!r}" for index, row in enumerate(zip(*columns, strict=True))]
     return "\n".join(lines)

@@ -1,13 +1,15 @@
-"""Hypothesis strategies that draw a scenario and a trace together.
+"""Hypothesis strategies that draw a scenario and a trace together: the plain pool.
 
-Swarm style: each example first draws which features it has, then values. Half of the examples
-live on a coarse grid of time so that ties are common; instants are often placed on, or one
-microsecond beside, the boundaries that the scenario has. Examples of up to 60 rows are drawn by
-Hypothesis row by row, larger ones from a drawn seed (their shrinking cuts rows off the end).
+Limits, retries, state and the rest are drawn by ``everything``; here are many shapes of traces,
+globs, long traces, and instants at which environments go. Swarm style: each example first draws
+which features it has, then values. Half of the examples live on a coarse grid of time so that ties
+are common; instants are often placed on, or one microsecond beside, the boundaries that the
+scenario has. Examples of up to 60 rows are drawn by Hypothesis row by row, larger ones from a drawn
+seed (their shrinking cuts rows off the end).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -26,10 +28,13 @@ US, MS, S = 1, 1_000, 1_000_000
 MINUTE = 60 * S
 #: 2026-03-02 08:00:00 UTC: a whole minute, in the range in which timestamps make sense.
 BEGIN = 1_772_438_400 * S
-#: F3.1: what takes longer is aborted, which the reference does not model yet.
+#: F3.1: what takes longer is aborted, which these cases leave to ``everything``.
 LONGEST_INIT = 10 * S
 #: Keeps the number of minutes a run covers small enough for the reference.
 LONGEST_RUN = 3 * 3_600 * S
+
+#: Rows that the product reads at a time: mostly all at once.
+BATCHES = (131_072, 131_072, 131_072, 1, 2, 3, 7)
 
 FUNCTIONS = ("f", "g", "img-a", "img-b")
 QUALIFIED = ("f:live", "f:2", "img-a:live")
@@ -110,10 +115,13 @@ class Case:
         The scenario, by section.
     columns
         The trace, by column.
+    batch_rows
+        How many rows the product reads at a time; no result depends on it.
     """
 
     sections: dict[str, Any]
     columns: dict[str, Column]
+    batch_rows: int = BATCHES[0]
 
     def frame(self) -> pl.DataFrame:
         """Return the trace for the product."""
@@ -148,7 +156,7 @@ class Case:
             name: Column([column.values[position] for position in positions], column.dtype)
             for name, column in self.columns.items()
         }
-        return Case(self.sections, columns)
+        return replace(self, columns=columns)
 
     @property
     def height(self) -> int:
@@ -466,7 +474,7 @@ def at_the_end_of_an_environment(chooser: Chooser, case: Case) -> Case:
         name: Column([*column.values, new.get(name, column.values[-1])], column.dtype)
         for name, column in case.columns.items()
     }
-    return Case(case.sections, columns)
+    return replace(case, columns=columns)
 
 
 def with_a_lifetime_that_ends_at_a_tick(chooser: Chooser, case: Case) -> Case:
@@ -491,7 +499,7 @@ def with_a_lifetime_that_ends_at_a_tick(chooser: Chooser, case: Case) -> Case:
     if not lifetimes:
         return case
     env = {"max_lifetime": seconds(pick(chooser, lifetimes))}
-    return Case({**case.sections, "account": {**account, "env": env}}, case.columns)
+    return replace(case, sections={**case.sections, "account": {**account, "env": env}})
 
 
 def draw_case(chooser: Chooser, count: int) -> Case:
@@ -517,7 +525,7 @@ def draw_case(chooser: Chooser, count: int) -> Case:
             for name, section in sections["functions"].items()
             if name in used or name in GLOBS
         }
-    case = Case(sections, draw_columns(chooser, arrivals))
+    case = Case(sections, draw_columns(chooser, arrivals), pick(chooser, BATCHES))
     if count <= 60:
         if chance(chooser, 40):
             case = with_a_lifetime_that_ends_at_a_tick(chooser, case)

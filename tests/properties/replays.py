@@ -209,6 +209,7 @@ def digest(result: ReplayResult) -> dict[str, str]:
     summary["trace"].pop("paths")
     return {
         "outcomes": _digest_of(result.outcomes),
+        **({} if result.attempts is None else {"attempts": _digest_of(result.attempts)}),
         "metrics": _digest_of(result.metrics),
         "functions": _digest_of(result.functions),
         "region": _digest_of(result.region),
@@ -231,13 +232,20 @@ def engine_digest(
         wire,
         scenario.resolve(),
         outcomes=True,
+        attempts=True,
         function_minutes=True,
         in_order=in_order,
         batch_rows=batch_rows,
     )
-    batches = list(engine.run())
+    # Events are decided late, and in another order than they came.
+    batches = [batch for batch in engine.run() if batch.height]
+    order = ["row", "copy"] if batches and "copy" in batches[0].columns else ["row"]
     return {
-        "outcomes": _digest_of(pl.concat(batches)),
+        "outcomes": _digest_of(pl.concat(batches).sort(order)) if batches else "",
+        "attempts": _digest_of(engine.attempts_table()),
+        "keys": _digest_of(engine.keys_table()),
+        "state": repr(engine.shared_state()),
+        "costs": repr(engine.costs()),
         "metrics": _digest_of(engine.minutes()),
         "functions": _digest_of(pl.DataFrame(engine.core.function_totals())),
         "totals": _digest_of(pl.DataFrame(engine.core.totals())),

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 import lambda_replay as lr
 from differential.strategies import Case, Column, cases
+from properties.everything import drawn_case, scenario_of
 from properties.replays import BEGIN, S, digest, drawn, engine_digest
+from semantics.product import frame as frame_of
 
 BATCHES = (1, 2, 3, 7, 1_000, 100_000)
 
@@ -91,6 +93,71 @@ def test_any_batch_size_gives_the_same_bytes_for_a_long_trace(in_order: bool) ->
     trace = trace if in_order else shuffled(trace)
     scenario = lr.Scenario(**DRAWING)
     digests = [engine_digest(trace, scenario, rows, in_order=in_order) for rows in BATCHES[2:]]
+    assert digests == [digests[0]] * len(digests)
+
+
+#: Everything that makes a row more than a request: refusals wait, failures are tried again, runs
+#: take turns, and all that is drawn is drawn.
+EVERYTHING = {
+    "account": {
+        "concurrency": 6,
+        "requests_per_second": 40,
+        "min_unreserved": 1,
+        "idle": {"policy": "uniform", "seconds": [1, 6]},
+        "env": {"max_lifetime": [5, 60]},
+        "scaling": {"capacity": 3, "refill_per_s": 2},
+        "reuse_policy": "random",
+        "proactive_fraction": 0.2,
+    },
+    "defaults": {"init_ms": 250, "timeout_s": 2},
+    "functions": {
+        "f": {"reserved_concurrency": 2, "client_retry": "botocore_standard_2026"},
+        "g": {"provisioned_concurrency": 1, "maximum_event_age_s": 90},
+    },
+}
+
+
+def eventful_trace(rows: int, seed: int = 0) -> pl.DataFrame:
+    """Return a busy trace of which some rows are events, fail, and share records."""
+    random = np.random.default_rng(seed)
+
+    def some(values: list[object]) -> pl.Series:
+        return pl.Series([values[place] for place in random.integers(0, len(values), rows)])
+
+    return busy_trace(rows, seed).with_columns(
+        source=some(["sync", "async", "async", None]),
+        error=some([None, None, None, "handled", "crash", "item"]),
+        error_runs=some([None, 0, 1, 2]),
+        extension_ms=some([None, 0.5, 100.0]),
+        memory_mb=some([None, 128, 512]),
+        payload_bytes=some([None, 0, 300_000]),
+        state_key=some([None, "a", "b", "c"]),
+        state_access=some(["read", "write", None]),
+    )
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("discipline", ["lock", "optimistic"])
+def test_any_batch_size_gives_the_same_bytes_with_events_and_shared_records(
+    discipline: str, in_order: bool
+) -> None:
+    trace = eventful_trace(250)
+    trace = trace if in_order else shuffled(trace)
+    scenario = lr.Scenario(**EVERYTHING, state={"discipline": discipline})
+    digests = [
+        engine_digest(trace, scenario, rows, in_order=in_order) for rows in (1, 2, 3, 7, 100_000)
+    ]
+    assert digests == [digests[0]] * len(digests)
+
+
+@drawn(20)
+@given(seed=st.integers(0, 100_000))
+def test_any_batch_size_gives_the_same_bytes_whatever_the_scenario(seed: int) -> None:
+    sections, rows = drawn_case(seed)
+    scenario = scenario_of(sections)
+    digests = [
+        engine_digest(frame_of(rows), scenario, count, in_order=True) for count in (1, 2, 3, 7, 99)
+    ]
     assert digests == [digests[0]] * len(digests)
 
 
@@ -174,6 +241,19 @@ def test_any_way_in_gives_the_same_bytes(way: str, order: str, tmp_path: Path) -
     assert digest(lr.replay(given_as, scenario, outcomes=True)) == digest(expected)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("order", ["sorted", "unsorted"])
+@pytest.mark.parametrize("way", ["Parquet, 7 rows per group", "CSV", "NDJSON", "3 Parquet files"])
+def test_any_way_in_gives_the_same_bytes_with_events(way: str, order: str, tmp_path: Path) -> None:
+    trace = eventful_trace(400)
+    if order == "unsorted":
+        trace = shuffled(trace)
+    scenario = lr.Scenario(**EVERYTHING)
+    expected = lr.replay(trace, scenario, outcomes=True, attempts=True)
+    assert {"success", "error", "throttled", "dropped"} <= set(expected.outcomes["outcome"])
+    found = lr.replay(WAYS[way](tmp_path, trace), scenario, outcomes=True, attempts=True)  # type: ignore[arg-type]
+    assert digest(found) == digest(expected)
+
+
 @drawn(10)
 @given(case=cases(large=False), rows=st.integers(1, 9))
 def test_drawn_cases_do_not_depend_on_row_groups_or_chunks(case: Case, rows: int) -> None:
@@ -200,6 +280,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     )
     assert digest(first) == digest(again)
     assert digest(first)["outcomes"] != digest(other)["outcomes"]
+    eventful = eventful_trace(1_000)
+    first, again, other = (
+        lr.replay(eventful, lr.Scenario(**EVERYTHING), outcomes=True, attempts=True, seed=seed)
+        for seed in (7, 7, 8)
+    )
+    assert digest(first) == digest(again)
+    assert digest(first)["attempts"] != digest(other)["attempts"]
 
 
 def test_without_anything_drawn_the_seed_changes_nothing_but_itself() -> None:
@@ -235,11 +322,12 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import lambda_replay as lr
 from properties.replays import digest
-from properties.test_same_bytes import DRAWING, busy_trace, shuffled
+from properties.test_same_bytes import DRAWING, EVERYTHING, busy_trace, eventful_trace, shuffled
 trace = busy_trace(110_000)
 scenario = lr.Scenario(**DRAWING)
 found = [digest(lr.replay(one, scenario, outcomes=True)) for one in (trace, shuffled(trace))]
-print(json.dumps(found))
+events = lr.replay(eventful_trace(20_000), lr.Scenario(**EVERYTHING), outcomes=True, attempts=True)
+print(json.dumps([*found, digest(events)]))
 """
 
 
@@ -267,4 +355,8 @@ def test_neither_hash_seed_nor_threads_nor_locale_matter() -> None:
         digest(lr.replay(one, lr.Scenario(**DRAWING), outcomes=True))
         for one in (trace, shuffled(trace))
     ]
+    events = lr.replay(
+        eventful_trace(20_000), lr.Scenario(**EVERYTHING), outcomes=True, attempts=True
+    )
+    here.append(digest(events))
     assert answers == [here, here]

@@ -1,9 +1,9 @@
 """A second implementation of lambda-replay: slow, obvious, and written from the documents alone.
 
 It is the oracle of the differential tests, so it shares no code with the product. ``replay`` is
-its only verb. Modelled so far: synchronous invocations under the account's concurrency limit,
-execution environments with reuse, idle expiry and maximum lifetime, billed time, metrics and
-totals. Whatever else a scenario or a trace asks for is refused with ``ValueError``.
+its only verb. Modelled are synchronous and asynchronous invocations in one account and Region, with
+everything that decides their fate, shared state and money. Event sources are not: whatever else a
+scenario or a trace asks for is refused with ``ValueError``.
 """
 
 from collections import Counter
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from reference.coincidences import mark_coincidences
+from reference.entities import Environment
 from reference.marks import RULES, Marks, missing
-from reference.measures import functions, metrics, outcome_row, totals
-from reference.model import Environment, Model
+from reference.measures import attempts, batch_numbers, functions, metrics, outcomes, totals
+from reference.model import Model
+from reference.money import costs
 from reference.settings import resolve
 from reference.trace import read
 
@@ -29,6 +31,8 @@ class Result:
     ----------
     outcomes
         A row per row of the trace, in the trace's order.
+    attempts
+        A row per row of the trace and attempt, throttled ones included, in order of time.
     metrics
         A row per function and minute; ``function`` is null for the whole region.
     functions
@@ -42,6 +46,7 @@ class Result:
     """
 
     outcomes: list[dict[str, Any]]
+    attempts: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
     functions: list[dict[str, Any]]
     summary: dict[str, Any]
@@ -73,19 +78,17 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
     """
     marks = Marks()
     settings = resolve(scenario, marks)
-    model = Model(settings, read(rows, marks), marks)
+    model = Model(settings, read(rows, marks, settings), marks)
     model.run()
     mark_coincidences(model.log, model.attempts, settings, marks)
-    outcomes = []
-    for batch, attempt in enumerate(model.attempts):
-        given = rows[attempt.row.position]
-        request_id = {"request_id": given["request_id"]} if "request_id" in given else {}
-        outcomes.append(outcome_row(attempt, batch, request_id))
+    batches = batch_numbers(model.attempts)
+    cost_usd = costs(model, marks)
     return Result(
-        outcomes=sorted(outcomes, key=lambda outcome: outcome["row"]),
-        metrics=metrics(model.attempts, model.snapshots, marks),
-        functions=functions(model.attempts, model.snapshots, marks),
-        summary=totals(model.attempts, model.snapshots, None, marks),
-        environments=model.environments,
+        outcomes=outcomes(model, rows, batches),
+        attempts=attempts(model, batches),
+        metrics=metrics(model, marks),
+        functions=functions(model, cost_usd, marks),
+        summary=totals(model, None, cost_usd[None], marks),
+        environments=model.environments.all,
         marks=marks.counts,
     )

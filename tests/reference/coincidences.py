@@ -5,18 +5,19 @@ Owns nothing but the looking: the rules themselves are the order of events in ``
 
 from itertools import groupby
 
+from reference.entities import Attempt, Environment, Request, Run
 from reference.marks import Marks
 from reference.model import (
     ARRIVAL,
+    CHANGE,
     END,
     HALVING,
     IDLE,
     LIFETIME,
+    RETRY,
     TIMER,
-    Attempt,
-    Environment,
+    WAIT,
     Event,
-    Run,
 )
 from reference.settings import Settings
 from reference.trace import Row
@@ -30,19 +31,22 @@ def pool_of(event: Event) -> str:
     if isinstance(subject, Environment):
         return subject.pool
     if isinstance(subject, Row):
-        return subject.function
-    return subject
+        return subject.pool
+    if isinstance(subject, Request):
+        return subject.row.pool
+    return str(subject)
+
+
+def is_timer_of(event: Event, which: int) -> bool:
+    """Tell whether an event is a timer of one sort."""
+    return event.kind == TIMER and event.order[0] == which
 
 
 def mark_coincidences(
     log: list[Event], attempts: list[Attempt], settings: Settings, marks: Marks
 ) -> None:
     """Count every meeting of events that a rule decides."""
-    ticks = {
-        (pool_of(event), event.instant)
-        for event in log
-        if event.kind == TIMER and event.order == HALVING
-    }
+    ticks = {(pool_of(event), event.instant) for event in log if is_timer_of(event, HALVING)}
     for pool, instant in ticks:
         if (pool, instant - settings.idle.low) in ticks:
             marks.hit("Z4.tick_again")
@@ -53,10 +57,11 @@ def mark_coincidences(
 
 def mark_instant(events: list[Event], cold: set[int], settings: Settings, marks: Marks) -> None:
     """Count the meetings of one instant, whose events are given in the order they happened."""
+    mark_kinds(events, marks)
     ends = [event for event in events if event.kind == END]
     timers = [event for event in events if event.kind == TIMER]
     arrivals = [event for event in events if event.kind == ARRIVAL]
-    if len(ends) > 1:
+    if len({event.subject for event in ends}) > 1:
         marks.hit("Z1.ends_by_arrival")
     if len(arrivals) > 1:
         marks.hit("Z2.position_breaks_tie")
@@ -71,16 +76,31 @@ def mark_instant(events: list[Event], cold: set[int], settings: Settings, marks:
     for timer in timers:
         pool = pool_of(timer)
         arriving = [event for event in arrivals if pool_of(event) == pool]
-        if timer.order == LIFETIME and any(
-            other.order == HALVING and pool_of(other) == pool for other in timers
+        if is_timer_of(timer, LIFETIME) and any(
+            is_timer_of(other, HALVING) and pool_of(other) == pool for other in timers
         ):
             marks.hit("Z4.lifetime_first")
         if not arriving:
             continue
-        if timer.order == HALVING:
+        if is_timer_of(timer, HALVING):
             marks.hit("Z4.start_at_tick")
         else:
             marks.hit("Z1.timer_before_arrival")
-        fixed = timer.order == IDLE and settings.idle.policy == "fixed"
-        if fixed and arriving[0].order in cold:
+        fixed = is_timer_of(timer, IDLE) and settings.idle.policy == "fixed"
+        if fixed and arriving[0].order[0] in cold:
             marks.hit("Q31.exactly_idle_time")
+
+
+def mark_kinds(events: list[Event], marks: Marks) -> None:
+    """Count the pairs of kinds that meet at one instant."""
+    kinds = {event.kind for event in events}
+    if CHANGE in kinds and len(kinds) > 1:
+        marks.hit("Z1.change_first")
+    if {WAIT, END} <= kinds:
+        marks.hit("Z1.give_up_before_end")
+    if {ARRIVAL, RETRY} <= kinds:
+        marks.hit("Z1.arrival_before_retry")
+    if {END, RETRY} <= kinds:
+        marks.hit("Z1.end_before_retry")
+    if sum(event.kind == RETRY for event in events) > 1:
+        marks.hit("Z1.retries_by_arrival")

@@ -1,16 +1,19 @@
-"""What is counted: metrics by minute, the functions table and the summary.
+"""What is counted: outcomes, attempts, metrics by minute, the functions table and the summary.
 
-Owns every number that is derived from rows, runs and snapshots. Percentiles and shares are exact
-integers and fractions; a float is made only where a value is handed out.
+Owns every number that is derived from requests, runs and snapshots, but money. Percentiles and
+shares are exact integers and fractions; a float is made only where a value is handed out.
 """
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
+from reference.entities import Attempt, Request, Run
 from reference.marks import Marks
-from reference.model import ARRIVAL, Attempt, Run, Snapshot
+from reference.model import ARRIVAL, Model, Snapshot
 
 MINUTE = 60_000_000
 SECOND = 1_000_000
@@ -22,6 +25,9 @@ PERCENTILES = {
     "p999": Fraction(999, 1000),
 }
 LEVEL_PERCENTILES = ("p50", "p99", "p999")
+OUTCOMES = (
+    "success", "error", "throttled", "dropped", "expired", "discarded", "filtered", "pending",
+)  # fmt: skip
 
 
 def milliseconds(microseconds: int) -> float:
@@ -29,14 +35,26 @@ def milliseconds(microseconds: int) -> float:
     return microseconds / 1000
 
 
-def of_function(attempts: Sequence[Attempt], name: str | None) -> list[Attempt]:
-    """Return the attempts of a function, or all of them for the whole region."""
-    return [attempt for attempt in attempts if name in (None, attempt.row.name)]
+def of_function(requests: Sequence[Request], name: str | None) -> list[Request]:
+    """Return the requests of a function, or all of them for the whole region."""
+    return [request for request in requests if name in (None, request.row.name)]
 
 
-def runs_of(attempts: Sequence[Attempt]) -> list[Run]:
-    """Return the runs among attempts."""
-    return [attempt.run for attempt in attempts if attempt.run is not None]
+def attempts_of(requests: Sequence[Request]) -> list[Attempt]:
+    """Return the attempts of requests."""
+    return [attempt for request in requests for attempt in request.attempts]
+
+
+def runs_of(requests: Sequence[Request]) -> list[Run]:
+    """Return the runs of requests that have ended."""
+    # rule: Z39, Z44 (a run unfinished at until is in no count)
+    return [run for request in requests for run in request.runs if run.released is not None]
+
+
+def lost(request: Request) -> bool:
+    """Tell whether a request counts among the dropped asynchronous events."""
+    # rule: Z30 (error + dropped of async rows)
+    return request.row.source == "async" and request.outcome in ("error", "dropped")
 
 
 def level(counts: dict[str, int], name: str | None) -> int:
@@ -44,150 +62,324 @@ def level(counts: dict[str, int], name: str | None) -> int:
     return sum(counts.values()) if name is None else counts.get(name, 0)
 
 
-# ---- outcomes ------------------------------------------------------------------------------
+# ---- outcomes and attempts -----------------------------------------------------------------
 
 
-def outcome_row(attempt: Attempt, batch: int, request_id: dict[str, Any]) -> dict[str, Any]:
+def batch_numbers(attempts: Sequence[Attempt]) -> dict[Run, int]:
+    """Return a number for each invocation."""
+    runs = [attempt.run for attempt in attempts if attempt.run]
+    return {run: number for number, run in enumerate(runs)}
+
+
+def of_run(run: Run | None, batches: dict[Run, int]) -> dict[str, Any]:
+    """Return what outcomes and attempts say about a run."""
+    if run is None:
+        # rule: Z49
+        return dict.fromkeys(
+            ("lock_wait_ms", "cold", "provisioned", "environment", "batch", "billed_ms")
+        )
+    ended = run.released is not None
+    return {
+        # rule: Z39 (still running: end, billed_ms, lock_wait_ms null)
+        "lock_wait_ms": milliseconds(run.lock_wait) if ended else None,
+        "cold": run.cold,
+        "provisioned": run.provisioned,
+        "environment": run.environment.number,
+        "batch": batches[run],
+        "billed_ms": run.billed_us // 1000 if ended else None,
+    }
+
+
+def outcome_row(request: Request, batches: dict[Run, int], extra: dict[str, Any]) -> dict[str, Any]:
     """Return the outcome of one row of the trace."""
-    row, run = attempt.row, attempt.run
-    known = {
+    row, runs = request.row, request.runs
+    run = runs[-1] if runs else None
+    return {
         "row": row.position,
         "timestamp": row.timestamp,
         "function": row.function,
-        "source": "sync",
-        "attempts": 1,
-        "errors": 0,
-        "conflicts": 0,
-        "spillover_reason": None,
-        **request_id,
+        "source": row.source,
+        "outcome": request.outcome,
+        "reason": request.reason,
+        "limit": request.limit,
+        "attempts": len(request.attempts),
+        "throttles": sum(attempt.run is None for attempt in request.attempts),
+        "errors": sum(one.failed for one in runs if one.released is not None),
+        "start": run.start if run else None,
+        "end": run.released if run else None,
+        "settled": request.settled,
+        "wait_ms": milliseconds(run.start - row.timestamp) if run else None,
+        "conflicts": run.conflicts if run else 0,
+        "init_ms": milliseconds(run.init) if run else None,  # rule: Z49 (warm: 0)
+        "spillover_reason": run.spillover if run else None,
+        **of_run(run, batches),
+        **extra,
     }
-    if run is None:
-        # rule: Z49, F1.6
-        return known | {
-            "outcome": "throttled",
-            "reason": "ConcurrentInvocationLimitExceeded",
-            "limit": "account_concurrency",
-            "throttles": 1,
-            "start": None,
-            "end": None,
-            "settled": row.timestamp,
-            "wait_ms": None,
-            "lock_wait_ms": None,
-            "init_ms": None,
-            "cold": None,
-            "provisioned": None,
-            "environment": None,
-            "batch": None,
-            "billed_ms": None,
-        }
-    return known | {
-        "outcome": "success",
-        "reason": None,
-        "limit": None,
-        "throttles": 0,
-        "start": run.start,
-        "end": run.end,
-        "settled": run.end,
-        "wait_ms": milliseconds(run.start - row.timestamp),
-        "lock_wait_ms": 0.0,
-        "init_ms": milliseconds(run.init),  # rule: Z49 (warm: 0)
-        "cold": run.cold,
-        "provisioned": False,
-        "environment": run.environment.number,
-        "batch": batch,
-        "billed_ms": run.billed_us // 1000,
-    }
+
+
+def outcomes(model: Model, rows: Sequence[Any], batches: dict[Run, int]) -> list[dict[str, Any]]:
+    """Return the outcomes in the trace's order."""
+    table = []
+    for request in sorted(model.requests, key=lambda one: (one.row.position, one.row.copy)):
+        given = rows[request.row.position]
+        extra = {}
+        if "request_id" in given:
+            extra["request_id"] = given["request_id"]
+        if model.settings.load > 1:
+            # rule: Z38
+            extra["copy"] = request.row.copy
+        table.append(outcome_row(request, batches, extra))
+    return table
+
+
+def attempts(model: Model, batches: dict[Run, int]) -> list[dict[str, Any]]:
+    """Return every try of every row, in order of time."""
+    table = []
+    # rule: Z50 (by start, then row)
+    for attempt in sorted(
+        model.attempts, key=lambda one: (one.instant, one.row.position, one.row.copy, one.number)
+    ):
+        run = attempt.run
+        outcome: str | None = "throttled"
+        if run:
+            # rule: Z13 (the extension cut: error, reason null)
+            outcome = "error" if run.failed else "success"
+            if run.released is None:
+                outcome = None
+        table.append(
+            {
+                "row": attempt.row.position,
+                "attempt": attempt.number,
+                "outcome": outcome,
+                "reason": attempt.reason if run is None else run.failure,
+                "limit": attempt.limit,
+                "start": attempt.instant,
+                "end": run.released if run else attempt.instant,
+                **of_run(run, batches),
+                **({"copy": attempt.row.copy} if model.settings.load > 1 else {}),
+            }
+        )
+    return table
 
 
 # ---- metrics -------------------------------------------------------------------------------
 
 
-def minutes_of(attempts: Sequence[Attempt]) -> list[int]:
-    """Return the first instants of the minutes in which there was an attempt or a run."""
-    minutes = set()
-    for attempt in attempts:
-        minute = attempt.row.timestamp // MINUTE * MINUTE
-        minutes.add(minute)
-        # rule: Z45 (a minute in which something only runs on has a row; [start, end))
-        while attempt.run and minute < attempt.run.end:
-            minutes.add(minute)
-            minute += MINUTE
-    return sorted(minutes)
+def levels(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """Return the snapshots that count.
+
+    Of each instant those from its first start on, and the last one before: what ends at an instant
+    is not in flight at it, what starts counts though it may be over with it.
+    """
+    # rule: Z45 ([start, end)), Z55 (a run of length 0 counts at its instant)
+    kept: list[Snapshot] = []
+    for _, together in groupby(snapshots, key=lambda one: one.instant):
+        before: list[Snapshot] = []
+        starts: list[Snapshot] = []
+        for snapshot in together:
+            if starts or snapshot.kind >= ARRIVAL:
+                starts.append(snapshot)
+            else:
+                before.append(snapshot)
+        kept += before[-1:] + starts
+    return kept
+
+
+def gauged(snapshot: Snapshot, name: str | None) -> dict[str, int]:
+    """Return the gauges of a function, or of the whole region, at a snapshot."""
+    values = {
+        "ConcurrentExecutions": level(snapshot.in_flight, name),
+        "environments": level(snapshot.alive, name),
+        "ProvisionedConcurrentExecutions": level(snapshot.provisioned_busy, name),
+    }
+    if name is None:
+        values["UnreservedConcurrentExecutions"] = snapshot.unreserved
+        values["ClaimedAccountConcurrency"] = snapshot.claimed
+    return values
 
 
 def gauges(
-    snapshots: Sequence[Snapshot], name: str | None, minute: int, marks: Marks
-) -> tuple[int, int]:
-    """Return the most runs in flight and the most environments alive in a minute."""
-    # rule: Z45 (carried over: what there is before the minute's first arrival, once what ends or
-    # runs out at its first instant is gone)
-    carried = (0, 0)
-    after_arrivals = []
-    for snapshot in snapshots:
-        value = (level(snapshot.in_flight, name), level(snapshot.alive, name))
-        if snapshot.instant >= minute + MINUTE:
-            break
-        if snapshot.instant >= minute and snapshot.kind == ARRIVAL:
-            # rule: Z55 (an accepted run counts at its instant, though it may be over with it)
-            after_arrivals.append(value)
-        elif snapshot.instant <= minute and not after_arrivals:
-            if snapshot.instant == minute and value < carried:
-                marks.hit("Z45.nothing_at_first_instant")
-            carried = value
-    seen = [carried, *after_arrivals]
-    return max(runs for runs, _ in seen), max(alive for _, alive in seen)
+    before: Sequence[Snapshot],
+    inside: Sequence[Snapshot],
+    name: str | None,
+    minute: int,
+    marks: Marks,
+) -> dict[str, int | None]:
+    """Return the highest values in a minute, from what stood before and what happened inside."""
+    # rule: Z45 (what is carried over counts, unless it ends at the minute's first instant)
+    if inside and inside[0].instant == minute and inside[0].kind < ARRIVAL:
+        if before and (
+            level(inside[0].in_flight, name) < level(before[0].in_flight, name)
+            or level(inside[0].alive, name) < level(before[0].alive, name)
+        ):
+            marks.hit("Z45.nothing_at_first_instant")
+        before = []
+    values: dict[str, int | None] = {
+        "UnreservedConcurrentExecutions": None,
+        "ClaimedAccountConcurrency": None,
+    }
+    seen = [gauged(one, name) for one in [*before, *inside]]
+    for key in seen[0]:
+        values[key] = max(one[key] for one in seen)
+    # rule: F6 (nothing when idle)
+    if not values["ProvisionedConcurrentExecutions"]:
+        values["ProvisionedConcurrentExecutions"] = None
+    return values
+
+
+def drop_samples(requests: Sequence[Request]) -> list[tuple[int, int]]:
+    """Return when asynchronous events were settled, with 1 for those that were lost."""
+    # rule: F6 (an event that ends well puts a 0 at its end)
+    return [
+        (request.settled, int(lost(request)))
+        for request in requests
+        if request.row.source == "async" and request.settled is not None
+    ]
+
+
+def ages(requests: Sequence[Request]) -> list[tuple[int, int]]:
+    """Return the instants of attempts of asynchronous events, with the age there."""
+    # rule: F6 (at every attempt, including throttled ones)
+    return [
+        (attempt.instant, attempt.instant - attempt.row.timestamp)
+        for attempt in attempts_of(requests)
+        if attempt.row.source == "async"
+    ]
+
+
+def received(model: Model, requests: Sequence[Request]) -> list[int]:
+    """Return when asynchronous events were accepted."""
+    until = model.settings.until
+    return [
+        request.row.timestamp
+        for request in requests
+        if request.row.source == "async" and (until is None or request.row.timestamp < until)
+    ]
+
+
+def by_minute(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:
+    """Return values by the minute of their instants."""
+    minutes: dict[int, list[Any]] = defaultdict(list)
+    for instant, value in pairs:
+        minutes[instant // MINUTE * MINUTE].append(value)
+    return minutes
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """What a function, or the region, has in each minute."""
+
+    runs: dict[int, list[Run]]
+    throttles: dict[int, list[Attempt]]
+    ages: dict[int, list[int]]
+    dropped: dict[int, list[int]]
+    received: dict[int, list[int]]
+    going_on: set[int]
+
+    def all(self) -> list[int]:
+        """Return the first instants of the minutes in which there was any activity."""
+        parts = (self.runs, self.throttles, self.ages, self.dropped, self.received)
+        return sorted(self.going_on.union(*parts))
+
+
+def minutes_of(model: Model, requests: Sequence[Request]) -> Minutes:
+    """Return what requests have in each minute."""
+    going_on = set()
+    for run in (run for request in requests for run in request.runs):
+        # rule: Z45 (a minute in which something only runs on has a row; [start, end))
+        end = model.settings.until if run.released is None else run.released
+        assert end is not None
+        minute = run.start // MINUTE * MINUTE
+        going_on.add(minute)
+        while minute < end:
+            going_on.add(minute)
+            minute += MINUTE
+    refused = [attempt for attempt in attempts_of(requests) if attempt.run is None]
+    return Minutes(
+        # rule: Z44 (a run belongs to the minute of its start, a throttle to that of its instant)
+        runs=by_minute((run.start, run) for run in runs_of(requests)),
+        throttles=by_minute((attempt.instant, attempt) for attempt in refused),
+        ages=by_minute(ages(requests)),
+        dropped=by_minute(drop_samples(requests)),
+        received=by_minute((instant, 1) for instant in received(model, requests)),
+        going_on=going_on,
+    )
+
+
+def total(values: Sequence[int]) -> int | None:
+    """Return a sum; without values there is no datum."""
+    # rule: Z45 (null is no datum, 0 is one)
+    return sum(values) if values else None
+
+
+def highest_sample(runs: Sequence[Run]) -> float | None:
+    """Return the highest of the samples that invocations of provisioned pools take."""
+    # rule: F6 (busy / allocated, emitted at each invocation)
+    samples = [run.sample for run in runs if run.sample is not None]
+    return float(max(samples)) if samples else None
 
 
 def metrics_row(
-    attempts: Sequence[Attempt],
-    snapshots: Sequence[Snapshot],
+    model: Model,
+    minutes: Minutes,
+    values: dict[str, int | None],
     name: str | None,
     minute: int,
     marks: Marks,
 ) -> dict[str, Any]:
-    """Return the metrics of one minute of a function, or of the region."""
-    # rule: Z44 (a run belongs to the minute of its start, a throttle to that of its instant)
-    here = [one for one in attempts if minute <= one.row.timestamp < minute + MINUTE]
-    runs = runs_of(here)
-    throttles = len(here) - len(runs)
-    in_flight, alive = gauges(snapshots, name, minute, marks)
-    if not here:
+    """Return the metrics of one minute of a function, or of the region, given its gauges."""
+    runs = minutes.runs.get(minute, [])
+    throttles = len(minutes.throttles.get(minute, []))
+    samples = len(runs) + throttles
+    if not samples:
         marks.hit("Z45.carried_over")
     elif not runs:
         marks.hit("Z45.only_throttles")
-    if alive > in_flight:
+    if (values["environments"] or 0) > (values["ConcurrentExecutions"] or 0):
         marks.hit("Z45.idle_counted")
-    if any(run.end > minute + MINUTE for run in runs):
+    if any(run.released is not None and run.released > minute + MINUTE for run in runs):
         marks.hit("Z44.run_over_minutes")
-    # rule: Z45 (null is no datum, 0 is one)
+    durations = [run.reported for run in runs]
+    # rule: Z24 (spillover = ran on demand while READY > 0)
+    spilled = [run for run in runs if run.spillover in ("busy", "request_rate")]
+    provisioned = [run for run in runs if run.provisioned]
+    served = bool(spilled or provisioned)
+    dropped, age = minutes.dropped.get(minute, []), minutes.ages.get(minute, [])
     return {
         "timestamp": minute,
         "function": name,
         "Invocations": len(runs) if runs else None,
-        "Errors": 0 if here else None,
-        "Throttles": throttles if here else None,
-        "Errors_samples": len(here) if here else None,
-        "Throttles_samples": len(here) if here else None,
-        "Duration_sum": milliseconds(sum(run.row.duration for run in runs)) if runs else None,
-        "Duration_max": milliseconds(max(run.row.duration for run in runs)) if runs else None,
-        "ConcurrentExecutions": in_flight,
-        "UnreservedConcurrentExecutions": in_flight if name is None else None,
-        "ClaimedAccountConcurrency": in_flight if name is None else None,
+        "Errors": sum(run.failed for run in runs) if samples else None,
+        "Throttles": throttles if samples else None,
+        "Errors_samples": samples or None,
+        "Throttles_samples": samples or None,
+        "Duration_sum": milliseconds(sum(durations)) if runs else None,
+        "Duration_max": milliseconds(max(durations)) if runs else None,
+        **values,
+        "ProvisionedConcurrencyInvocations": len(provisioned) if served else None,
+        "ProvisionedConcurrencySpilloverInvocations": len(spilled) if served else None,
+        "ProvisionedConcurrencyUtilization": highest_sample(runs),
+        "AsyncEventsReceived": len(minutes.received.get(minute, [])) or None,
+        "AsyncEventsDropped": total(dropped),
+        "AsyncEventsDropped_samples": len(dropped) or None,
+        "AsyncEventAge_max": milliseconds(max(age)) if age else None,
         "cold_starts": sum(run.cold for run in runs) if runs else None,
-        "lock_wait_ms_sum": 0.0 if runs else None,
-        "environments": alive,
+        "lock_wait_ms_sum": milliseconds(sum(run.lock_wait for run in runs)) if runs else None,
     }
 
 
-def metrics(
-    attempts: Sequence[Attempt], snapshots: Sequence[Snapshot], marks: Marks
-) -> list[dict[str, Any]]:
+def metrics(model: Model, marks: Marks) -> list[dict[str, Any]]:
     """Return the metrics of the region and of every function, minute by minute."""
-    names: list[str | None] = [None, *sorted({attempt.row.name for attempt in attempts})]
+    names: list[str | None] = [None, *sorted({request.row.name for request in model.requests})]
+    kept = by_minute((one.instant, one) for one in levels(model.snapshots))
     rows = []
     for name in names:
-        own = of_function(attempts, name)
-        rows += [metrics_row(own, snapshots, name, minute, marks) for minute in minutes_of(own)]
+        minutes = minutes_of(model, of_function(model.requests, name))
+        for minute in minutes.all():
+            earlier = [one for one in kept if one < minute]
+            before = kept[max(earlier)][-1:] if earlier else []
+            values = gauges(before, kept.get(minute, []), name, minute, marks)
+            rows.append(metrics_row(model, minutes, values, name, minute, marks))
     return rows
 
 
@@ -197,11 +389,11 @@ def metrics(
 def smallest_with_share(weights: Sequence[tuple[int, int]], share: Fraction) -> int:
     """Return the smallest value up to which at least that share of the weight lies."""
     # rule: Z46 (the smallest with a cumulative share of at least that)
-    total = sum(weight for _, weight in weights)
+    whole = sum(weight for _, weight in weights)
     reached = 0
     for value, weight in sorted(weights):
         reached += weight
-        if reached >= share * total:
+        if reached * share.denominator >= share.numerator * whole:
             return value
     message = "no weights"
     raise ValueError(message)
@@ -220,24 +412,33 @@ def distribution_ms(values: Sequence[int]) -> dict[str, float | None]:
     return {"mean": mean, **percentiles, "max": milliseconds(max(values))}
 
 
-def span(attempts: Sequence[Attempt]) -> tuple[int, int]:
+def span(model: Model) -> tuple[int, int]:
     """Return the first timestamp and the last release of the whole trace."""
-    runs = runs_of(attempts)
-    if not runs:
+    # rule: Z47 (to until where set)
+    if not model.requests:
         return 0, 0
-    return min(attempt.row.timestamp for attempt in attempts), max(run.end for run in runs)
+    first = min(request.row.timestamp for request in model.requests)
+    if model.settings.until is not None:
+        return first, max(first, model.settings.until)
+    ends = [run.released for run in runs_of(model.requests) if run.released is not None]
+    return first, max(ends, default=first)
 
 
 def concurrency(
     snapshots: Sequence[Snapshot], name: str | None, first: int, last: int
 ) -> dict[str, float | int]:
     """Return the distribution over time of the runs in flight."""
-    weights = []
-    for snapshot, following in pairwise(snapshots):
-        weights.append((level(snapshot.in_flight, name), following.instant - snapshot.instant))
     peak = max((level(snapshot.in_flight, name) for snapshot in snapshots), default=0)
     if first == last:
         return {"mean": 0.0, **dict.fromkeys(LEVEL_PERCENTILES, 0), "max": peak}
+    steps = [(first, 0)]
+    steps += [(one.instant, level(one.in_flight, name)) for one in snapshots]
+    steps.append((max(last, steps[-1][0]), 0))
+    weights = []
+    for (since, value), (until, _) in pairwise(steps):
+        length = min(until, last) - max(since, first)
+        if length > 0:
+            weights.append((value, length))
     area = sum(value * weight for value, weight in weights)
     percentiles = {key: smallest_with_share(weights, PERCENTILES[key]) for key in LEVEL_PERCENTILES}
     return {"mean": float(Fraction(area, last - first)), **percentiles, "max": peak}
@@ -262,55 +463,90 @@ def worst_10s(instants: Sequence[int], marks: Marks) -> dict[str, int] | None:
 
 
 def totals(
-    attempts: Sequence[Attempt], snapshots: Sequence[Snapshot], name: str | None, marks: Marks
+    model: Model, name: str | None, cost_usd: dict[str, float], marks: Marks
 ) -> dict[str, Any]:
     """Return the numbers of a function over the whole trace, or of the whole region."""
-    first, last = span(attempts)
-    if attempts and first == last:
+    first, last = span(model)
+    if model.requests and first == last:
         marks.hit("Z47.empty_span")
-    own = of_function(attempts, name)
+    own = of_function(model.requests, name)
     runs = runs_of(own)
-    throttled = [attempt.row.timestamp for attempt in own if attempt.run is None]
-    if throttled:
+    refused = [attempt for attempt in attempts_of(own) if attempt.run is None]
+    # given up without one run
+    never = [one for one in own if not one.runs and one.outcome != "pending"]
+    if never:
         marks.hit("Z49.never_ran")
     cold = sum(run.cold for run in runs)
-    busy = sum(run.end - run.start for run in runs)
-    over_time = concurrency(snapshots, name, first, last)
+    provisioned = sum(run.provisioned for run in runs)
+    over_time = concurrency(model.snapshots, name, first, last)
+    outcome = Counter(request.outcome for request in own)
+    deliveries = Counter(one.delivered for one in own if one.delivered is not None)
+    created = [
+        one
+        for one in model.environments.all
+        if not one.provisioned and name in (None, one.pool.partition(":")[0])
+    ]
+    # rule: Z46 (wait_ms over rows that ran)
+    waits = [
+        request.runs[-1].start - request.row.timestamp
+        for request in own
+        if request.runs and request.runs[-1].released is not None
+    ]
     return {
         "records": len(own),
         "invocations": len(runs),
-        "success": len(runs),
-        "error": 0,
-        "throttled": len(throttled),
-        "dropped": 0,
-        "expired": 0,
-        "discarded": 0,
-        "filtered": 0,
-        "pending": 0,
-        "throttles": len(throttled),
+        **{key: outcome[key] for key in OUTCOMES},
+        "throttles": len(refused),
         "cold_starts": cold,
-        # rule: Z48 (neither is provisioned here)
-        "warm_starts": len(runs) - cold,
+        # rule: Z48 (invocations - cold - provisioned)
+        "warm_starts": len(runs) - cold - provisioned,
+        "provisioned_invocations": provisioned,
+        "spillover_invocations": sum(run.spillover in ("busy", "request_rate") for run in runs),
         "max_concurrency": over_time["max"],
         # rule: Z47 (per function over the whole trace's span)
-        "mean_concurrency": float(Fraction(busy, last - first)) if last > first else 0.0,
-        "environments_created": len({run.environment.number for run in runs}),
-        "throttles_by_limit": {"account_concurrency": len(throttled)} if throttled else {},
-        "never_ran": len(throttled),
+        "mean_concurrency": over_time["mean"],
+        # rule: Z24 (provisioned ones are not counted)
+        "environments_created": len(created),
+        "throttles_by_limit": dict(Counter(attempt.limit for attempt in refused)),
+        "never_ran": len(never),
         "concurrency": over_time,
-        "worst_10s": worst_10s(throttled, marks),
-        "wait_ms": distribution_ms([run.start - run.row.timestamp for run in runs]),
-        "duration_ms": distribution_ms([run.row.duration for run in runs]),
+        "worst_10s": worst_10s([attempt.instant for attempt in refused], marks),
+        "conflicts": sum(run.conflicts for run in runs),
+        "lock_wait_s": sum(run.lock_wait for run in runs) / SECOND,
+        "wait_ms": distribution_ms(waits),
+        "duration_ms": distribution_ms([run.reported for run in runs]),
+        "async_age_ms": distribution_ms([age for _, age in ages(own)]),
+        "deliveries": dict(deliveries),
+        "cost_usd": cost_usd,
     }
 
 
+def utilisation(model: Model, name: str) -> float | None:
+    """Return which share of a function's provisioned environments was busy, over time."""
+    stretches = [
+        stretch
+        for pool in model.provisioned.of_function(name)
+        for stretch in pool.over_time(*span(model))
+    ]
+    ready = sum(length * ready for length, _, ready in stretches)
+    busy = sum(length * busy for length, busy, _ in stretches)
+    return float(Fraction(busy, ready)) if ready else None
+
+
 def functions(
-    attempts: Sequence[Attempt], snapshots: Sequence[Snapshot], marks: Marks
+    model: Model, costs: dict[str | None, dict[str, float]], marks: Marks
 ) -> list[dict[str, Any]]:
     """Return a row for every function of the trace."""
     # rule: Z9 (by the bare name)
-    names = sorted({attempt.row.name for attempt in attempts})
+    names = sorted({request.row.name for request in model.requests})
     for name in names:
-        if len({one.row.function for one in attempts if one.row.name == name}) > 1:
+        if len({one.row.pool for one in model.requests if one.row.name == name}) > 1:
             marks.hit("Z9.qualifier")
-    return [{"function": name, **totals(attempts, snapshots, name, marks)} for name in names]
+    return [
+        {
+            "function": name,
+            **totals(model, name, costs[name], marks),
+            "utilisation": utilisation(model, name),
+        }
+        for name in names
+    ]

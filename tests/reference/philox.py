@@ -5,6 +5,8 @@ stands with the rule that uses it (``model.py``).
 """
 
 import hashlib
+import math
+from fractions import Fraction
 
 MASK = (1 << 64) - 1
 
@@ -42,8 +44,24 @@ def identity_of_request(request_id: str) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 
+def first_word(
+    seed: int, purpose: str, identity: tuple[int, int], attempt: int = 1, copy: int = 0
+) -> int:
+    """Return the 64 random bits that belong to a purpose, a row, its attempt and its copy."""
+    # rule: Q34 (seed, identity, attempt and copy, purpose; the draw's index is 0)
+    counter = (*identity, attempt | copy << 32, 0)
+    return philox(counter, (seed & MASK, purpose_key(purpose)))[0]
+
+
 def between(
-    low: int, high: int, *, seed: int, purpose: str, identity: tuple[int, int], attempt: int = 1
+    low: int,
+    high: int,
+    *,
+    seed: int,
+    purpose: str,
+    identity: tuple[int, int],
+    attempt: int = 1,
+    copy: int = 0,
 ) -> int:
     """Draw an integer from ``low`` to ``high``, both included.
 
@@ -59,9 +77,33 @@ def between(
         (low word, high word) of the row whose luck this is.
     attempt
         Which try of the row.
+    copy
+        Which copy of the row, where there are several.
     """
     if low == high:
         return low
-    # rule: Q34 (seed, identity, attempt, purpose; the draw's index is 0)
-    word = philox((*identity, attempt, 0), (seed, purpose_key(purpose)))[0]
+    word = first_word(seed, purpose, identity, attempt, copy)
     return low + ((word * (high - low + 1)) >> 64)
+
+
+def chance(
+    share: float,
+    *,
+    seed: int,
+    purpose: str,
+    identity: tuple[int, int],
+    attempt: int = 1,
+    copy: int = 0,
+) -> bool:
+    """Tell whether something of this probability happens."""
+    if share >= 1:
+        return True
+    return first_word(seed, purpose, identity, attempt, copy) < math.floor(Fraction(share) * 2**64)
+
+
+def fnv1a(text: str) -> int:
+    """Return the 64 bits of FNV-1a over the UTF-8 of a text."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001B3 & MASK
+    return value

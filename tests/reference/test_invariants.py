@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from differential.strategies import Case, cases
-from reference import Environment, Result, replay
+from reference import Environment, Result
+from reference import replay as replay_with_all_limits
 from reference.settings import bare_name
 
 S = 1_000_000
@@ -35,6 +36,12 @@ drawn = settings(
         HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much,
     ],
 )  # fmt: skip
+
+
+def replay(scenario: Mapping[str, Any], rows: Rows) -> Result:
+    """Replay under the concurrency limit alone: no rates of requests and of new environments."""
+    rates = {"requests_per_second": "off", "scaling": "off"}
+    return replay_with_all_limits(with_account(scenario, **rates), rows)
 
 
 def with_identity(rows: Rows) -> Rows:

@@ -183,8 +183,8 @@ def test_set_takes_several_the_last_wins() -> None:
         ("acount.era=2019-12", "acount", "did you mean 'account'?"),
         ("functions.my.fn.memory_mb=1", "functions.my.fn", 'functions."my.fn"'),
         (
-            "functions.f.reserved_concurrency=5",
-            "functions.f.reserved_concurrency",
+            "functions.f.duration_factor=5",
+            "functions.f.duration_factor",
             "does not model",
         ),
         ("account.idle=" + "[" * 100, "", "nested deeper than 32"),

@@ -210,6 +210,8 @@ def test_errors_are_useful_whatever_the_value() -> None:
 
 
 KEYS = ["account", "defaults", "functions", "replay", "f", "memory_mb", "idle", "policy", "seconds"]
+KEYS += ["changes", "faults", "at", "set", "for_s", "slow", "reserved_concurrency"]
+KEYS += ["provisioned_concurrency", "initial", "schedule", "min", "client_retry", "async"]
 KEYS += ["concurrency", "era", "seed", "state", "scaling", "env", "max_lifetime", "init_ms", "x"]
 
 anything = st.recursive(
@@ -235,6 +237,9 @@ def test_any_data_is_accepted_or_refused_with_problems(sections: dict[str, Any])
         assert str(error).count("\n") == len(error.problems) - 1
     else:
         scenario.resolve().core_config()
+        scenario.resolve().core_epochs()
+        scenario.resolve().function_epochs("f:live")
+        assert isinstance(scenario.findings(), tuple)
         scenario.digest()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from lambda_replay.cli.screen.notes import assumed_memory
 from lambda_replay.exceptions import escape
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ __all__ = ["functions_csv", "summary_json"]
 
 
 def summary_json(result: ReplayResult, checks: Sequence[CheckResult]) -> str:
-    """Give the summary, what its numbers rest on, and the conditions, as one JSON document.
+    """Give the summary, the hottest shared records, what all rests on, and the conditions.
 
-    Instants are ISO 8601 in UTC. Equal runs give equal bytes: nothing in it depends on the clock.
+    One JSON document. Instants are ISO 8601 in UTC. Equal runs give equal bytes: nothing in it
+    depends on the clock.
     """
     document = result.summary.to_dict()
+    document["keys"] = result.keys.to_dicts()
     document["notes"] = _notes(result)
     if checks:
         document["checks"] = [check.to_dict() for check in checks]
@@ -34,12 +37,18 @@ def summary_json(result: ReplayResult, checks: Sequence[CheckResult]) -> str:
 
 def _notes(result: ReplayResult) -> dict[str, Any]:
     """Whatever the first screen says under the numbers, in full."""
-    trace = result.trace
+    trace, resolved = result.trace, result.scenario.resolve()
+    account = resolved.account
     return {
         "measured": list(trace.measured),
         "assumed": list(trace.assumed),
         "init_times": "trace" if trace.has_init else "scenario",
-        "undocumented": [choice._asdict() for choice in result.scenario.resolve().undocumented()],
+        "assumed_memory_mb": assumed_memory(result),
+        "prices": {"region": account.region, "free_tier": account.free_tier},
+        "facts": sorted(result.facts),
+        "undocumented": [
+            choice._asdict() for choice in resolved.undocumented_touching(result.facts)
+        ],
         "not_modelled": list(result.scenario.not_modelled()),
         "columns_not_modelled": list(trace.not_modelled),
         "columns_ignored": list(trace.ignored),

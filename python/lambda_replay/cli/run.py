@@ -43,6 +43,12 @@ _FILE = click.Path(path_type=Path)
     "--outcomes", type=_FILE, metavar="FILE", help="Write a row per request there, as Parquet."
 )
 @click.option(
+    "--attempts",
+    type=_FILE,
+    metavar="FILE",
+    help="Write a row per request and attempt, refused ones too, there, as Parquet.",
+)
+@click.option(
     "--metrics",
     type=_FILE,
     metavar="FILE",
@@ -80,6 +86,7 @@ def run(
     scenario_file: str | None,
     sets: tuple[str, ...],
     outcomes: Path | None,
+    attempts: Path | None,
     metrics: Path | None,
     output: Path | None,
     kind: str,
@@ -98,12 +105,21 @@ def run(
     Replay a trace under a scenario and say what happened.
 
     TRACE is a file (Parquet, CSV, NDJSON, Arrow IPC), a glob, a folder, a URL, - for standard
-    input, or sample:NAME; several make one trace. Its columns: timestamp, function, duration_ms;
-    init_ms where it has them.
+    input, or sample:NAME; several make one trace. A row is a request or an event. Its columns:
+
+    \b
+    timestamp, function, duration_ms    when, which, how long the handler runs; needed
+    init_ms, memory_mb                  what a cold start adds; memory, for the cost
+    source                              sync (also where there is none) or async
+    error, error_runs                   handled or crash; how many runs fail before one succeeds
+    extension_ms, payload_bytes         extensions after the response; size, for the cost
+    state_key, state_access             shared record that a run touches; read or write
+    request_id, row_uid                 who a row is; request_id is given back in the outcomes
 
     EXPR of --fail-if is [function=NAME:] MEASURE OP NUMBER[%|ms|s]. MEASURE is any number of the
-    summary by its dotted name (throttled, duration_ms.p99, worst_10s.throttles, ...) or one of
-    throttle_rate, cold_start_rate, loss_rate, attempt_throttle_rate; OP one of < <= > >= == !=.
+    summary by its dotted name (throttled, duration_ms.p99, cost_usd.total, state.wait_s, ...) or
+    one of throttle_rate, cold_start_rate, loss_rate, attempt_throttle_rate; OP one of < <= > >= ==
+    !=.
 
     \b
     Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
@@ -118,6 +134,7 @@ def run(
         check_outputs(
             {
                 "--outcomes": (outcomes, "Parquet"),
+                "--attempts": (attempts, "Parquet"),
                 "--metrics": (metrics, "Parquet"),
                 "--output": (output, "JSON"),
             },
@@ -130,6 +147,7 @@ def run(
             list(trace),
             chosen.scenario,
             outcomes=outcomes or False,
+            attempts=attempts or False,
             metrics=metrics or False,
             seed=seed,
             progress=progress,

@@ -54,7 +54,11 @@ def sorted_batches(
         )
         parted = numbered.with_columns(part.alias("part"))
         target = pl.PartitionBy(folder, key="part", include_key=False)
-        parted.sink_parquet(target, compression="lz4", mkdir=True)
+        # Where the trace breaks off, a writer may still be at work while the folder is removed: it
+        # must not be able to make it anew.
+        for number in range(len(edges) + 1):
+            (folder / f"part={number}").mkdir()
+        parted.sink_parquet(target, compression="lz4", mkdir=False)
         for number in range(len(edges) + 1):
             files = sorted(folder.glob(f"part={number}/**/*.parquet"))
             if files:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Wire"]
 
 #: Names of columns that only guard the trace; the core never sees them.
-GUARDS: Final = ("source", "account", "region")
+GUARDS: Final = ("account", "region")
 #: No instant and no span.
 _NO_INSTANT: Final = 2**63 - 1
 #: Types of which a column comes to the core as it is; all others are text.
@@ -41,7 +41,48 @@ _VIEWED: Final = {
     "row_uid": pl.UInt64,
 }
 #: Columns of spans, by their names on the way to the core.
-SPANS: Final = {"duration": "duration_ms", "init": "init_ms"}
+SPANS: Final = {"duration": "duration_ms", "init": "init_ms", "extension": "extension_ms"}
+#: Words of columns, in the order of the core's numbers.
+WORDS: Final = {
+    "source": ("sync", "async"),
+    # An item that failed is a success of a synchronous or asynchronous row (Z14).
+    "error": (None, "handled", "crash", "item"),
+    "state_access": ("write", "read"),
+}
+
+
+class Whole(NamedTuple):
+    """A column of whole numbers.
+
+    Attributes
+    ----------
+    name, dtype
+        How the core knows it.
+    missing
+        What stands for "not given" there.
+    least, most
+        Bounds of what may be given.
+    """
+
+    name: str
+    dtype: type[pl.DataType]
+    missing: int
+    least: int
+    most: int
+
+
+NUMBERS: Final = {
+    # Every run fails.
+    "error_runs": Whole("error_runs", pl.UInt32, 2**32 - 1, 0, 2**32 - 2),
+    "memory_mb": Whole("memory", pl.UInt32, 0, 1, 2**32 - 1),
+    "payload_bytes": Whole("payload", pl.UInt64, 0, 0, 2**63 - 1),
+}
+#: Memory that Lambda offers (F3.1).
+_MEMORY_MB: Final = (128, 10_240)
+#: Columns that are computed from those of the file.
+_COMPUTED: Final = ("extension", "state_key")
+#: No record of shared state.
+_NO_KEY: Final = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -62,11 +103,16 @@ class Wire:
     has_init, has_request_id
         Whether the trace has the column.
     guards
-        Columns that :meth:`check` looks at.
+        Columns that only guard the trace.
+    present
+        Columns that are there, under the trace's names.
+    checked
+        Columns of words and whole numbers that :meth:`check` turns into the core's.
+
     counts_micros
         Whether instants are given as integers.
     notes
-        How a column was read, where there are several ways.
+        How a column was read, where there are several ways, and what was odd in the rows so far.
     """
 
     frame: pl.LazyFrame
@@ -76,9 +122,12 @@ class Wire:
     has_init: bool
     has_request_id: bool
     guards: tuple[str, ...]
+    checked: tuple[str, ...]
+    present: frozenset[str]
     counts_micros: bool
-    notes: tuple[str, ...]
+    notes: list[str] = field(hash=False)
     _categories: Any
+    _keys: Any
     #: Views of the columns of :attr:`_plain` that make :attr:`frame`, where views are enough.
     _views: tuple[pl.Expr, ...] | None = None
     _plain: pl.LazyFrame | None = None
@@ -101,10 +150,11 @@ class Wire:
         several = len(schemas) > 1
         # Codes and units of several files must be the same.
         shared = pl.Categories.random() if several else None
+        keys = pl.Categories.random()
         parts = []
         columns: list[pl.Expr] = []
         for name, frame, schema in zip(files, source.frames, schemas, strict=True):
-            columns = _columns(frame, schema, name, shared)
+            columns = _columns(frame, schema, name, shared, keys)
             if several:
                 columns = [
                     _in_millis(column, schema) if column.meta.output_name() in SPANS else column
@@ -114,7 +164,7 @@ class Wire:
         present = [name for schema in schemas for name in schema if schema[name] != pl.Null]
         known = dict.fromkeys(name for schema in schemas for name in schema)
         function = schemas[0]["function"]
-        frame = parts[0] if not several else pl.concat(parts, how="diagonal")
+        frame = parts[0] if not several else pl.concat(parts, how="diagonal_relaxed")
         categories: Any = shared
         if isinstance(function, pl.Enum | pl.Categorical) and not several:
             categories = function.categories
@@ -132,10 +182,13 @@ class Wire:
             not_modelled=tuple(name for name in known if name in NOT_MODELLED_COLUMNS),
             has_init="init_ms" in present,
             has_request_id="request_id" in present,
+            present=frozenset(present),
             guards=tuple(name for name in GUARDS if name in present),
+            checked=tuple(name for name in (*WORDS, *NUMBERS) if name in present),
             counts_micros=any(schema["timestamp"].is_integer() for schema in schemas),
             notes=_notes(schemas),
             _categories=categories,
+            _keys=keys,
             _views=tuple(columns) if viewed else None,
             _plain=source.frames[0].select(used) if viewed else None,
         )
@@ -159,6 +212,11 @@ class Wire:
         names = self._categories
         series = names if isinstance(names, pl.Series) else names.to_series()
         return series.gather(list(codes)).to_list()
+
+    def key_names(self, codes: Sequence[int]) -> list[str]:
+        """Names of shared records by their codes."""
+        names: list[str] = self._keys.to_series().gather(list(codes)).to_list()
+        return names
 
     def find_unreadable(self) -> TraceError | None:
         """Find the first instant given as text that cannot be read as the first one is."""
@@ -205,25 +263,105 @@ class Wire:
         TraceError
             A row belongs to a source or an account that this version cannot replay.
         """
-        if not self.guards:
-            return batch
-        if "source" in self.guards:
-            odd = batch["source"].fill_null("sync") != "sync"
-            if odd.any():
-                place = odd.arg_max() or 0
-                value = batch["source"][place]
-                message = f"source is {show(value)}; only synchronous requests are replayed"
-                row = int(batch["row"][place]) if "row" in batch.columns else first + place
-                raise TraceError(
-                    message,
-                    source=self.source.file_of(row),
-                    row=row,
-                    column="source",
-                    value=value,
-                    code="LR-T-SOURCE",
-                    hint="take those rows out, or set their source to sync to treat them as such",
-                )
-        return batch.drop(self.guards)
+        if self.guards:
+            batch = batch.drop(self.guards)
+        # Where several files make the trace, some of them may lack a column.
+        gaps = {"extension": 0, "state_key": _NO_KEY}
+        holes = [name for name in gaps if name in batch.columns and batch[name].has_nulls()]
+        if holes:
+            batch = batch.with_columns(pl.col(name).fill_null(gaps[name]) for name in holes)
+        for name in self.checked:
+            batch = batch.with_columns(self._checked(batch, name, first))
+        return batch
+
+    def _checked(self, batch: pl.DataFrame, name: str, first: int) -> pl.Series:
+        """Turn one column of words or whole numbers into the core's."""
+        column = batch[name]
+        if name in WORDS:
+            words = WORDS[name]
+            codes = column.replace_strict(
+                {word: code for code, word in enumerate(words) if word is not None},
+                default=255,
+                return_dtype=pl.UInt8,
+            )
+            # A null is the first word, or none at all.
+            known = pl.when(column.is_null()).then(pl.lit(0, pl.UInt8)).otherwise(codes)
+            found: pl.Series = pl.select(known).to_series().alias(name)
+            if (odd := found == 255).any():
+                raise self._odd_word(batch, name, odd, first)
+            if name == "error":
+                # 3 is an item.
+                return found.replace({3: 0})
+            return found
+        return self._whole(batch, name, first)
+
+    def _whole(self, batch: pl.DataFrame, name: str, first: int) -> pl.Series:
+        """Check one column of whole numbers."""
+        column, number = batch[name], NUMBERS[name]
+        whole = column.cast(number.dtype, strict=False)
+        right = (whole.cast(pl.Float64) == column.cast(pl.Float64)) & whole.is_between(
+            number.least, number.most
+        )
+        odd = (column.is_not_null() & ~right.fill_null(value=False)).alias(name)
+        if odd.any():
+            expected = f"a whole number from {number.least} to {number.most:,}"
+            place = odd.arg_max() or 0
+            raise self._refused(batch, name, place, first, right=expected, code="LR-T-VALUE")
+        if name == "memory_mb":
+            self._note_memory(whole)
+        return whole.fill_null(number.missing)
+
+    def _note_memory(self, memory: pl.Series) -> None:
+        """Note memory that Lambda does not offer, once."""
+        least, most = _MEMORY_MB
+        beyond = memory.filter(~memory.is_between(least, most))
+        about = f"memory_mb outside Lambda's {least} to {most:,} MB"
+        if len(beyond) and not any(note.startswith(about) for note in self.notes):
+            self.notes.append(f"{about}, such as {beyond[0]:,}: priced as it is")
+
+    def _odd_word(self, batch: pl.DataFrame, name: str, odd: pl.Series, first: int) -> TraceError:
+        place = odd.arg_max() or 0
+        value = str(batch[name][place])
+        words = [word for word in WORDS[name] if word is not None]
+        near = difflib.get_close_matches(value.lower(), words, n=1)
+        if name == "source":
+            hint = "take those rows out: event sources are not replayed yet"
+            code = "LR-T-SOURCE"
+        else:
+            hint, code = f"one of {', '.join(words)}, or null", "LR-T-VALUE"
+        if near:
+            hint = f"did you mean {near[0]}? {hint}"
+        right = ", ".join(words)
+        return self._refused(batch, name, place, first, right=right, code=code, hint=hint)
+
+    def _refused(
+        self,
+        batch: pl.DataFrame,
+        name: str,
+        place: int,
+        first: int,
+        *,
+        right: str,
+        code: str,
+        hint: str | None = None,
+    ) -> TraceError:
+        value = batch[name][place]
+        row = int(batch["row"][place]) if "row" in batch.columns else first + place
+        return TraceError(
+            f"{name} is {show(value)}; it must be {right}",
+            source=self.source.file_of(row),
+            row=row,
+            column=name,
+            value=value,
+            code=code,
+            hint=hint,
+        )
+
+    def core_names(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """Name the columns as the core knows them, and leave out what it does not."""
+        names = {name: number.name for name, number in NUMBERS.items()}
+        names["state_access"] = "reads"
+        return batch.rename(names, strict=False)
 
     def check_accounts(self) -> None:
         """Check that all rows belong to one account and Region.
@@ -293,7 +431,9 @@ def _refuse(column: str, dtype: pl.DataType, label: str, right: str) -> TraceErr
     return TraceError(message, source=label, column=column, value=str(dtype), code="LR-T-TYPE")
 
 
-def _columns(frame: pl.LazyFrame, schema: pl.Schema, label: str, shared: Any) -> list[pl.Expr]:
+def _columns(
+    frame: pl.LazyFrame, schema: pl.Schema, label: str, shared: Any, keys: Any
+) -> list[pl.Expr]:
     """Express the columns that the core takes, those that the file has."""
     columns = [
         _instant(frame, schema["timestamp"], label).alias("timestamp"),
@@ -303,7 +443,17 @@ def _columns(frame: pl.LazyFrame, schema: pl.Schema, label: str, shared: Any) ->
     present = {name for name in schema if schema[name] != pl.Null}
     if "init_ms" in present:
         columns.append(_span("init_ms", schema["init_ms"], label).alias("init"))
-    for name in ("request_id", *GUARDS):
+    if "extension_ms" in present:
+        extension = _span("extension_ms", schema["extension_ms"], label)
+        columns.append(extension.fill_null(0).alias("extension"))
+    if "state_key" in present:
+        columns.append(_key(schema["state_key"], label, keys))
+    for name in NUMBERS:
+        if name in present:
+            if not schema[name].is_numeric():
+                raise _refuse(name, schema[name], label, "a whole number")
+            columns.append(pl.col(name))
+    for name in ("request_id", *GUARDS, *WORDS):
         if name in present:
             if schema[name].is_nested() or schema[name] == pl.Binary:
                 raise _refuse(name, schema[name], label, "text")
@@ -315,16 +465,26 @@ def _columns(frame: pl.LazyFrame, schema: pl.Schema, label: str, shared: Any) ->
     return columns
 
 
+def _key(dtype: pl.DataType, label: str, shared: Any) -> pl.Expr:
+    """Express the names of shared records as codes."""
+    if dtype.is_nested() or dtype == pl.Binary:
+        raise _refuse("state_key", dtype, label, "text")
+    codes = pl.col("state_key").cast(pl.String).cast(pl.Categorical(shared)).to_physical()
+    return codes.cast(pl.UInt32).fill_null(_NO_KEY).alias("state_key")
+
+
 def _are_views(columns: Sequence[pl.Expr], schema: pl.Schema) -> bool:
     """Whether the core's columns are those of the file by other names and types, bit for bit."""
     function = schema["function"]
+    if any(column.meta.output_name() in _COMPUTED for column in columns):
+        return False
     views = isinstance(function, pl.Categorical) and function.categories.physical() == pl.UInt32
     for column in columns:
         name = column.meta.root_names()[0]
         dtype = schema[name]
         if isinstance(dtype, pl.Datetime | pl.Duration):
             views &= dtype.time_unit == "us"
-        elif name != "function":
+        elif name not in ("function", *NUMBERS):
             views &= dtype == _VIEWED.get(name, pl.String)
     return views
 
@@ -337,11 +497,11 @@ def _in_millis(column: pl.Expr, schema: pl.Schema) -> pl.Expr:
     return column
 
 
-def _notes(schemas: Sequence[pl.Schema]) -> tuple[str, ...]:
+def _notes(schemas: Sequence[pl.Schema]) -> list[str]:
     types = [schema["timestamp"] for schema in schemas]
     if any(isinstance(dtype, pl.Datetime) and dtype.time_zone is None for dtype in types):
-        return ("timestamps without a time zone are taken as UTC",)
-    return ()
+        return ["timestamps without a time zone are taken as UTC"]
+    return []
 
 
 def _instant(frame: pl.LazyFrame, dtype: pl.DataType, label: str) -> pl.Expr:

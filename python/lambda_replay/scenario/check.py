@@ -1,20 +1,23 @@
-"""From plain data to checked models, or to all that is wrong with it at once."""
+"""From plain data to checked models and their epochs, or to all that is wrong with it at once."""
 
 from __future__ import annotations
 
-import datetime as dt
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
-from lambda_replay.exceptions import Problem, ScenarioError, show
+from lambda_replay.exceptions import Problem, ScenarioError
+from lambda_replay.scenario.changes import epochs_of
+from lambda_replay.scenario.epoch import Epoch
+from lambda_replay.scenario.eras import DEFAULT_ERA, ERAS, Era
 from lambda_replay.scenario.keys import KeyPath
-from lambda_replay.scenario.limits import DEFAULT_ERA, ERAS, MAX_DEPTH, Era
-from lambda_replay.scenario.models import Context, ScenarioModel
-from lambda_replay.scenario.problems import Where, place_of, problem_at, problem_of, value_at
-from lambda_replay.scenario.recognised import RECOGNISED
+from lambda_replay.scenario.models import ScenarioModel
+from lambda_replay.scenario.plain import plain_table
+from lambda_replay.scenario.problems import Where, problem_at, problem_of, value_at
+from lambda_replay.scenario.recognised import drop_accepted
+from lambda_replay.scenario.takes import Context
 
 __all__ = ["Checked", "check"]
 
@@ -31,11 +34,14 @@ class Checked:
         The keys that this version models.
     era
         The era in force.
+    epochs
+        What holds between changes.
     """
 
     data: dict[str, object]
     model: ScenarioModel
     era: Era
+    epochs: tuple[Epoch, ...]
 
 
 def check(given: Mapping[str, object], where: Where) -> Checked:
@@ -54,19 +60,15 @@ def check(given: Mapping[str, object], where: Where) -> Checked:
         With every problem.
     """
     found: list[Problem] = []
-    data = _plain_table(given, (), where, found)
+    data = plain_table(given, (), where, found)
     era = _era(data)
-    context: Context = {"era": era}
-    model = ScenarioModel()
-    try:
-        model = ScenarioModel.model_validate(_without_accepted(data), context=context)
-    except ValidationError as error:
-        for one in error.errors(include_url=False):
-            found.append(problem_of(one, data, where, era, len(found)))
+    model, right = _model(data, where, era, found)
     found.extend(_unnamed(data, where))
+    epochs, problems = epochs_of(model, right, where, era)
+    found.extend(problems)
     if found:
         raise ScenarioError(problems=found)
-    return Checked(data, model, era)
+    return Checked(data, model, era, epochs)
 
 
 def _era(data: dict[str, object]) -> Era:
@@ -83,81 +85,33 @@ def _unnamed(data: dict[str, object], where: Where) -> list[Problem]:
     return [problem_at(("functions", ""), where, message, code="LR-S005")]
 
 
-def _without_accepted(data: dict[str, object]) -> dict[str, object]:
-    """Copy the tables without the keys whose values ask for what happens anyway."""
+def _model(
+    data: dict[str, Any], where: Where, era: Era, found: list[Problem]
+) -> tuple[ScenarioModel, dict[str, Any]]:
+    """Give the sections that are right, as models and as data; others' faults are noted.
 
-    def kept(table: object, path: KeyPath) -> object:
-        if not isinstance(table, dict):
-            return table
-        place = place_of(path)
-        recognised = {} if place is None else RECOGNISED[place]
-        return {
-            key: value
-            for key, value in table.items()
-            if key not in recognised or not recognised[key].accepts(value)
-        }
-
-    top = kept(data, ())
-    assert isinstance(top, dict)
-    for name in ("account", "defaults", "replay"):
-        if name in top:
-            top[name] = kept(top[name], (name,))
-    functions = top.get("functions")
-    if isinstance(functions, dict):
-        top["functions"] = {
-            name: kept(section, ("functions", name)) for name, section in functions.items()
-        }
-    return top
-
-
-# ---------------------------------------------------------------------------- plain data
-
-
-def _plain_table(
-    table: Mapping[str, object], path: KeyPath, where: Where, problems: list[Problem]
-) -> dict[str, object]:
-    result: dict[str, object] = {}
-    for key, value in table.items():
-        if not isinstance(key, str):
-            message = f"the key {show(key)} is {type(key).__name__}; expected text"
-            problems.append(problem_at(path, where, message, code="LR-S004", value=key))
-            continue
-        name = str.__str__(key)
-        keep, plain = _plain(value, (*path, name), where, problems)
-        if keep:
-            result[name] = plain
-    return result
-
-
-def _plain(
-    value: object, path: KeyPath, where: Where, problems: list[Problem]
-) -> tuple[bool, object]:
-    """Copy a value as TOML has it: numpy and enum scalars become numbers and text, tuples arrays.
-
-    What has no place in TOML is reported and left out.
+    What is right is judged together all the same, so that all is reported at once.
     """
-    kind = type(value)
-    if kind in (bool, int, float, str) or isinstance(value, (dt.date, dt.time)):
-        return True, value
-    if len(path) > MAX_DEPTH.value:
-        message = f"nested deeper than {MAX_DEPTH.value}"
-        problems.append(problem_at(path[:3], where, message, code="LR-S002"))
-        return False, None
-    if isinstance(value, Mapping):
-        return True, _plain_table(value, path, where, problems)
-    if isinstance(value, (list, tuple)):
-        items = [_plain(item, (*path, i), where, problems) for i, item in enumerate(value)]
-        return True, [item for keep, item in items if keep]
-    if isinstance(value, str):
-        return True, str.__str__(value)
-    # numpy's scalars among them.
-    if isinstance(value, numbers.Integral):
-        return True, int(value)
-    if isinstance(value, numbers.Real):
-        return True, float(value)
-    if value is None:
-        message = "null is no value; leave the key out to have the default"
-    else:
-        message = f"{show(value)} is a {kind.__name__}, which TOML has no value for"
-    problems.append(problem_at(path, where, message, code="LR-S004"))
-    return False, None
+    context: Context = {"era": era}
+    try:
+        return ScenarioModel.model_validate(drop_accepted(data, ""), context=context), data
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    for one in errors:
+        found.append(problem_of(one, data, where, era, len(found)))
+    wrong = {
+        tuple(one["loc"][:2] if one["loc"][0] == "functions" else one["loc"][:1]) for one in errors
+    }
+    # Without the account nothing can be said about sums.
+    right = {} if ("account",) in wrong else _right(data, wrong)
+    return ScenarioModel.model_validate(drop_accepted(right, ""), context=context), right
+
+
+def _right(data: dict[str, Any], wrong: set[KeyPath]) -> dict[str, Any]:
+    right = {key: value for key, value in data.items() if (key,) not in wrong}
+    functions = right.get("functions")
+    if isinstance(functions, dict):
+        right["functions"] = {
+            name: one for name, one in functions.items() if ("functions", name) not in wrong
+        }
+    return right

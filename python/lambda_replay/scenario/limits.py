@@ -1,61 +1,21 @@
 """Every default, quota and range of a scenario, once, with its source.
 
-The models, the messages and the resolved scenario read them here. Rule ids: F… functions.md,
-Z… settled.md, Q… the open questions of functions.md §9, all in the semantics documents.
+The models, the messages and the resolved scenario read them here; the dated ones are in eras.py.
+Rule ids: F… functions.md, Z… settled.md, S… state.md, Q… the open questions of functions.md §9, all
+in the semantics documents.
 """
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Final
+
+from lambda_replay.scenario.eras import DEFAULT_ERA, ERAS, Era, IdlePolicy
+from lambda_replay.scenario.setting import Range, Setting
 
 __all__ = ["DEFAULT_ERA", "ERAS", "Era", "IdlePolicy", "Range", "Setting"]
 
-T = TypeVar("T")
-
-IdlePolicy: TypeAlias = Literal["none", "fixed", "uniform", "halving"]
-#: Policy and what ``seconds`` is for it; None where it takes none or has no default.
-IdlePreset: TypeAlias = tuple[IdlePolicy, int | tuple[int, int] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T]):
-    """One number or choice, with the rule that gives it.
-
-    Attributes
-    ----------
-    value
-        The value itself.
-    rule
-        Id of the rule in the semantics documents; ``-`` for a bound of our own.
-    source
-        Where the rule has it from, or why we chose it.
-    documented
-        Whether AWS says so. False marks a choice that a run has to name.
-    """
-
-    value: T
-    _: KW_ONLY
-    rule: str
-    source: str
-    documented: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Whole numbers from ``minimum`` to ``maximum``, both included."""
-
-    minimum: int
-    maximum: int
-    step: int = 1
-
-    def __contains__(self, value: int) -> bool:
-        return self.minimum <= value <= self.maximum and (value - self.minimum) % self.step == 0
-
-    def __str__(self) -> str:
-        steps = f" in steps of {self.step}" if self.step != 1 else ""
-        return f"{self.minimum} to {self.maximum}{steps}"
-
+#: What the core counts in is 32 bits wide.
+_MOST: Final = 2**31 - 1
 
 # ---------------------------------------------------------------------------- the file itself
 
@@ -71,6 +31,18 @@ MAX_DEPTH: Final = Setting(
 MAX_KEYS: Final = Setting(
     1_000_000, rule="-", source="bound of our own, keys and array elements", documented=False
 )
+#: Bound of any number of seconds, so that sums of microseconds stay far from overflow.
+MAX_SECONDS: Final = Setting(
+    1_000_000_000, rule="-", source="bound of our own, 31 years", documented=False
+)
+#: Time is counted in microseconds (Z3); a shorter period would be none at all.
+MIN_SECONDS: Final = Setting(0.000001, rule="Z3", source="resolution of time", documented=False)
+COUNT_RANGE: Final = Setting(
+    Range(0, _MOST), rule="-", source="bound of our own for any count", documented=False
+)
+FACTOR_MAX: Final = Setting(
+    1_000_000, rule="-", source="bound of our own for any factor", documented=False
+)
 
 # ---------------------------------------------------------------------------- [account]
 
@@ -82,25 +54,40 @@ CONCURRENCY: Final = Setting(
     documented=True,
 )
 CONCURRENCY_RANGE: Final = Setting(
-    Range(1, 2**31 - 1),
+    Range(1, _MOST),
     rule="F1.1",
     source="AWS raises the quota to tens of thousands; the upper end leaves room for 'no limit'",
     documented=False,
 )
-
-#: Period in which half of the idle environments go.
-HALVING_PERIOD_S: Final = Setting(
-    380,
-    rule="Z4",
-    source="SeBS (Middleware'21) and the single-instance data of 2021-01 agree on 380 s",
+#: Units that reserved and provisioned concurrency must leave; never more than there are.
+MIN_UNRESERVED: Final = Setting(
+    100,
+    rule="Q38",
+    source="AWS: 100 must stay unreserved; 10 seen where the limit is 10",
     documented=False,
 )
-#: Bound of any number of seconds, so that sums of microseconds stay far from overflow.
-MAX_SECONDS: Final = Setting(
-    1_000_000_000, rule="-", source="bound of our own, 31 years", documented=False
+#: A window of requests admits so many times the units it belongs to.
+REQUESTS_PER_UNIT: Final = Setting(
+    10, rule="F1.4", source="AWS Lambda quotas: 10 x concurrency per second", documented=True
 )
-#: Time is counted in microseconds (Z3); a shorter period would be none at all.
-MIN_SECONDS: Final = Setting(0.000001, rule="Z3", source="resolution of time", documented=False)
+RPS_MODES: Final = ("fixed_window", "token_bucket")
+RPS_MODE: Final = Setting(
+    "fixed_window", rule="Q4", source="reproduces AWS's example of 10,000", documented=False
+)
+RPS_WINDOW_S: Final = Setting(
+    1, rule="Q4", source="AWS states the limit per second", documented=False
+)
+SCALING_SCOPES: Final = ("function", "region")
+SCALING_MODES: Final = ("continuous", "step", "sliding")
+SCALING_MODE: Final = Setting(
+    "continuous",
+    rule="Q1",
+    source="AWS: refilled 'continuously over time'; the only reading of all its sentences",
+    documented=False,
+)
+SCALING_STEP_S: Final = Setting(
+    10, rule="F2.3", source="AWS states the rate for 10 s", documented=True
+)
 
 #: Lifetime of an environment, drawn between the two.
 MAX_LIFETIME_S: Final = Setting(
@@ -109,11 +96,44 @@ MAX_LIFETIME_S: Final = Setting(
     source="AWS: 'every few hours'; ATC'18 measured a median of 6.2 h",
     documented=False,
 )
+#: Period of ``halving`` where the era has another policy.
+HALVING_PERIOD_S: Final = Setting(
+    380, rule="Z4", source=ERAS["2020-12"].idle.source, documented=False
+)
+REUSE_POLICIES: Final = ("mru", "lru", "fifo", "random")
 REUSE_POLICY: Final = Setting(
     "mru", rule="Q8", source="functions.md §3.2: stopping idle ones needs it", documented=False
 )
-#: Policies of the contract that wait for a later version.
-REUSE_POLICIES_LATER: Final = ("lru", "random", "fifo")
+ERROR_RESETS: Final = ("suppressed_init", "destroy")
+ERROR_RESET: Final = Setting(
+    "suppressed_init", rule="F3.5", source="AWS: init is re-run in the next invoke", documented=True
+)
+PROACTIVE_FRACTION: Final = Setting(
+    0,
+    rule="Q11",
+    source="AWS: 'do not take a dependency'; 50 to 85 % published in 2023",
+    documented=False,
+)
+JITTER_HALF: Final = Setting(
+    0.125, rule="Q21", source="19 first waits between 53.45 and 67.43 s", documented=False
+)
+EXPIRIES: Final = ("predictive", "deadline")
+EXPIRY: Final = Setting(
+    "predictive", rule="Q22", source="9 of 9 events dropped ahead of their age", documented=False
+)
+DISPATCH_S: Final = Setting(
+    0, rule="Q18", source="measured 33 ms; 0 is the simplest", documented=False
+)
+ABORTED_INIT_BILLED: Final = Setting(
+    False, rule="Q12", source="REPORT lines of 2025-11: aborted, not billed", documented=False
+)
+INIT_TIMEOUT_S: Final = Setting(
+    10, rule="F3.1", source="AWS: the init phase is limited to 10 s", documented=True
+)
+REGION: Final = Setting("us-east-1", rule="F7", source="prices of us-east-1", documented=False)
+FREE_TIER: Final = Setting(
+    False, rule="F7", source="interface.md §2: other workloads use it up", documented=False
+)
 
 # ---------------------------------------------------------------------------- functions
 
@@ -126,19 +146,74 @@ ARCHITECTURES: Final = Setting(
 ARCHITECTURE: Final = Setting(
     "x86_64", rule="F7", source="AWS Lambda: default of Architectures", documented=True
 )
+EPHEMERAL_STORAGE_MB: Final = Setting(
+    512, rule="F3.1", source="AWS Lambda: default EphemeralStorage", documented=True
+)
 INIT_MS: Final = Setting(
     0, rule="Q28", source="Z55: default where the trace has none either", documented=False
 )
 INIT_MS_MAX: Final = Setting(
     86_400_000, rule="-", source="bound of our own, one day", documented=False
 )
-
+#: Medians of about 650 cold starts each, in ms (functions.md §3.2).
+TYPICAL_INIT_MS: Final = Setting(
+    {
+        "nodejs": 264,
+        "python": 215,
+        "java": 372,
+        "go": 307,
+        "ruby": 277,
+        "dotnet": 517,
+        "image": 795,
+    },
+    rule="Z55",
+    source="Shilkov 2021-01, client-side medians; dotnet at 2 GB, image: a Docker image",
+    documented=False,
+)
 TIMEOUT_S: Final = Setting(
     "off",
     rule="F3.1",
     source="interface.md §2: AWS's default of 3 s would cut durations that were really observed",
     documented=False,
 )
+EVENT_AGE_S: Final = Setting(
+    21_600, rule="F5.2", source="AWS: default MaximumEventAgeInSeconds", documented=True
+)
+EVENT_AGE_RANGE: Final = Setting(
+    Range(60, 21_600), rule="F5.2", source="AWS API: MaximumEventAgeInSeconds", documented=True
+)
+RETRY_ATTEMPTS: Final = Setting(
+    2, rule="F5.2", source="AWS: default MaximumRetryAttempts", documented=True
+)
+RETRY_ATTEMPTS_RANGE: Final = Setting(
+    Range(0, 2), rule="F5.2", source="AWS API: MaximumRetryAttempts", documented=True
+)
+#: First waits after a function error, in seconds, before jitter.
+RETRY_WAITS_S: Final = Setting(
+    (60, 120), rule="F5.3", source="AWS: one minute, then two", documented=True
+)
+TARGET_RANGE: Final = Setting(
+    (0.1, 0.9), rule="F3.9", source="AWS: target of utilisation", documented=True
+)
+CLIENT_ATTEMPTS_RANGE: Final = Setting(
+    Range(1, 100), rule="Z28", source="bound of our own", documented=False
+)
+CLIENT_ATTEMPTS: Final = Setting(3, rule="Z28", source="botocore, standard mode", documented=False)
+CLIENT_BASE_S: Final = Setting(1, rule="Z28", source="botocore, standard mode", documented=False)
+CLIENT_CAP_S: Final = Setting(20, rule="Z28", source="botocore, standard mode", documented=False)
+CLIENT_FACTOR: Final = Setting(
+    "uniform", rule="Z28", source="botocore, standard mode", documented=False
+)
+
+# ---------------------------------------------------------------------------- [state]
+
+DISCIPLINES: Final = ("lock", "optimistic", "append")
+DISCIPLINE: Final = Setting("lock", rule="S", source="state.md: a model", documented=False)
+STATE_SCOPES: Final = ("account", "function")
+STATE_SCOPE: Final = Setting("account", rule="S", source="state.md: a model", documented=False)
+STATE_MAX_RETRIES: Final = Setting(3, rule="S", source="state.md: a model", documented=False)
+STATE_BACKOFF_MS: Final = Setting(0, rule="S", source="state.md: a model", documented=False)
+STATE_TOP: Final = Setting(100, rule="S", source="state.md: what is reported", documented=False)
 
 # ---------------------------------------------------------------------------- [replay]
 
@@ -146,77 +221,44 @@ SEED: Final = Setting(0, rule="-", source="interface.md §2", documented=False)
 SEED_RANGE: Final = Setting(
     Range(0, 2**64 - 1), rule="-", source="key of the counter-based generator", documented=False
 )
+TIME_SCALE: Final = Setting(1.0, rule="Z37", source="as the trace has it", documented=False)
+TIME_SCALE_RANGE: Final = Setting(
+    (0.000001, 1_000_000), rule="Z37", source="bound of our own", documented=False
+)
+LOAD: Final = Setting(1.0, rule="Z38", source="as the trace has it", documented=False)
+LOAD_MAX: Final = Setting(1_000, rule="Z38", source="bound of our own", documented=False)
 
-# ---------------------------------------------------------------------------- eras
-
-
-@dataclass(frozen=True, slots=True)
-class Era:
-    """What the dated rules were from a month on."""
-
-    name: str
-    idle: Setting[IdlePreset]
-    memory_mb: Setting[Range]
-    billing_unit_us: Setting[int]
-    init_billed: Setting[bool]
+# ---------------------------------------------------------------------------- choices without a key
 
 
-_UNIFORM: Final[Setting[IdlePreset]] = Setting(
-    ("uniform", (1_620, 3_780)),
-    rule="Z5",
-    source="Shilkov 2019-02 … 06, n = 3,731: 27 to 63 minutes",
-    documented=False,
-)
-_FIXED: Final[Setting[IdlePreset]] = Setting(
-    ("fixed", 600),
-    rule="Z5",
-    source="Shilkov 2019-08 … 2020-04: 10 minutes sharp",
-    documented=False,
-)
-_HALVING: Final[Setting[IdlePreset]] = Setting(
-    ("halving", HALVING_PERIOD_S.value),
-    rule="Z4",
-    source=HALVING_PERIOD_S.source,
-    documented=False,
-)
-_MEMORY_64: Final = Setting(
-    Range(128, 3_008, 64),
-    rule="F3.1",
-    source="AWS Lambda limits before 2020-12-01",
-    documented=True,
-)
-_MEMORY_1: Final = Setting(
-    Range(128, 10_240),
-    rule="F3.1",
-    source="AWS Lambda quotas since 2020-12-01",
-    documented=True,
-)
-_UNIT_100_MS: Final = Setting(
-    100_000, rule="Z40", source="AWS Lambda pricing before 2020-12-01", documented=True
-)
-_UNIT_1_MS: Final = Setting(
-    1_000, rule="Z40", source="AWS Lambda pricing since 2020-12-01", documented=True
-)
-_INIT_FREE: Final = Setting(
-    False,
-    rule="F3.7",
-    source="until 2025-07-31 not billed with a managed runtime and a zip archive",
-    documented=True,
-)
-_INIT_BILLED: Final = Setting(
-    True, rule="F3.7", source="AWS blog: billed everywhere since 2025-08-01", documented=True
-)
+def _choice(rule: str, value: str, source: str) -> tuple[str, Setting[str]]:
+    return rule, Setting(value, rule=rule, source=source, documented=False)
 
-#: Every era by its name, oldest first (functions.md §8; idle times: Z5).
-ERAS: Final[dict[str, Era]] = {
-    era.name: era
-    for era in (
-        Era("2017-12", _UNIFORM, _MEMORY_64, _UNIT_100_MS, _INIT_FREE),
-        Era("2018-10", _UNIFORM, _MEMORY_64, _UNIT_100_MS, _INIT_FREE),
-        Era("2019-12", _FIXED, _MEMORY_64, _UNIT_100_MS, _INIT_FREE),
-        Era("2020-12", _HALVING, _MEMORY_1, _UNIT_1_MS, _INIT_FREE),
-        Era("2023-11", _HALVING, _MEMORY_1, _UNIT_1_MS, _INIT_FREE),
-        Era("2025-08", _HALVING, _MEMORY_1, _UNIT_1_MS, _INIT_BILLED),
+
+#: What AWS leaves open (functions.md §9) and no key decides, by rule.
+CHOICES: Final[dict[str, Setting[str]]] = dict(
+    (
+        _choice("Q2", "no token", "a token is for a new environment"),
+        _choice("Q3", "ConcurrentInvocationLimitExceeded", "only two reasons have a known cause"),
+        _choice("Q6", "rate, provisioned, concurrency, scaling", "no matter with one limit"),
+        _choice("Q7", "requests of their own", "Lambda sees separate requests"),
+        _choice("Q13", "held", "measured: the caller waited 13.2 s for 10 s of init and 3 s"),
+        _choice("Q14", "90 s + N/100 s", "'a minute or two', 6,000 a minute"),
+        _choice("Q15", "old until new", "conservative; fewer at once where idle"),
+        _choice("Q16", "up as needed, down by 10 %", "3 points are all that is documented"),
+        _choice("Q17", "unreserved", "avoids counting twice in what is claimed"),
+        _choice(
+            "Q19", "end of the run", "measured: an 80 s run was retried 138.2 s after its start"
+        ),
+        _choice("Q20", "anew after a run", "natural"),
+        _choice("Q23", "none", "unquantified"),
+        _choice("Q24", "order of time", "deterministic"),
+        _choice("Q25", "ends first", "gives the caller the benefit; makes Little's law exact"),
+        _choice("Q26", "0", "no data"),
+        _choice("Q27", "runs finish", "inferred"),
+        _choice("Q31", "expired", "as Q25: a timer comes before a start"),
+        _choice("Q32", "admitted requests", "a refusal must leave no trace"),
+        _choice("Q35", "READY at the start", "configuration that was there before"),
+        _choice("Q37", "not coupled", "rps 0 is not above 0"),
     )
-}
-DEFAULT_ERA: Final = Setting("2025-08", rule="F8", source="rules of today", documented=True)
+)

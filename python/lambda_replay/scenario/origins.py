@@ -1,18 +1,19 @@
-"""Where every value in force came from, and which of them AWS does not document."""
+"""Where every value in force came from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from lambda_replay.scenario import limits
 from lambda_replay.scenario.check import Checked
+from lambda_replay.scenario.eras import Era
 from lambda_replay.scenario.keys import KeyPath, format_key
-from lambda_replay.scenario.problems import Where
+from lambda_replay.scenario.problems import Where, value_at
 from lambda_replay.scenario.recognised import RECOGNISED
-from lambda_replay.scenario.units import Number, Pair
+from lambda_replay.scenario.resolve import idle_in_force
 
-__all__ = ["Origin", "Undocumented", "list_origins", "undocumented_choices"]
+__all__ = ["Origin", "list_origins"]
 
 
 class Origin(NamedTuple):
@@ -33,18 +34,7 @@ class Origin(NamedTuple):
     origin: str
 
 
-class Undocumented(NamedTuple):
-    """A choice in force that AWS does not document, with its rule and a sentence for people."""
-
-    key: str
-    value: object
-    rule: str
-    sentence: str
-
-
-def list_origins(
-    checked: Checked, where: Where, policy: str, seconds: Number | Pair | None
-) -> Iterator[Origin]:
+def list_origins(checked: Checked, where: Where) -> Iterator[Origin]:
     """List every value in force, sections in the order of the contract.
 
     Parameters
@@ -53,49 +43,137 @@ def list_origins(
         What was given.
     where
         Positions of its keys.
-    policy, seconds
-        The idle policy in force, which depends on several keys.
     """
-    era, account, defaults = checked.era, checked.model.account, checked.model.defaults
-    by_era = "default" if account.era is None else f"era {era.name}"
+    era, data = checked.era, _long_form(checked.data)
+    by_era = "default" if checked.model.account.era is None else f"era {era.name}"
 
-    def row(path: KeyPath, given: object, default: object, otherwise: str = "default") -> Origin:
+    def row(path: KeyPath, default: object, otherwise: str = "default") -> Origin:
+        given = value_at(data, path)
         if given is None:
             return Origin(format_key(path), default, otherwise)
         return Origin(format_key(path), given, _origin(path, where))
 
-    def accepted(place: str, section: str) -> Iterator[Origin]:
-        # Values such as scaling = "off" that ask for what happens anyway.
-        table = checked.data.get(section)
-        if isinstance(table, dict):
-            for key in RECOGNISED[place]:
-                if key in table:
-                    yield row((section, key), table[key], None)
-
-    yield row(("account", "concurrency"), account.concurrency, limits.CONCURRENCY.value)
-    yield row(("account", "era"), account.era, era.name)
-    idle = account.idle
-    yield row(("account", "idle", "policy"), idle and idle.policy, policy, by_era)
-    if seconds is not None:
-        is_preset = policy == era.idle.value[0]
-        otherwise = by_era if is_preset else "default"
-        yield row(("account", "idle", "seconds"), idle and idle.seconds, seconds, otherwise)
-    lifetime = account.env and account.env.max_lifetime
-    yield row(("account", "env", "max_lifetime"), lifetime, limits.MAX_LIFETIME_S.value)
-    yield row(("account", "reuse_policy"), account.reuse_policy, limits.REUSE_POLICY.value)
-    yield from accepted("account", "account")
-    yield row(("defaults", "memory_mb"), defaults.memory_mb, limits.MEMORY_MB.value)
-    yield row(("defaults", "architecture"), defaults.architecture, limits.ARCHITECTURE.value)
-    yield row(("defaults", "init_ms"), defaults.init_ms, limits.INIT_MS.value)
-    yield row(("defaults", "init_billed"), defaults.init_billed, era.init_billed.value, by_era)
-    yield row(("defaults", "timeout_s"), defaults.timeout_s, limits.TIMEOUT_S.value)
-    yield from accepted("function", "defaults")
-    functions = checked.data.get("functions")
+    for path, default, is_preset in _account(checked, era):
+        yield row(("account", *path), default, by_era if is_preset else "default")
+    yield from _accepted(data, ("account",), "account", row)
+    for key, default, is_preset in _function(checked, era):
+        yield row(("defaults", key), default, by_era if is_preset else "default")
+    yield from _accepted(data, ("defaults",), "function", row)
+    functions = data.get("functions")
     for name, section in functions.items() if isinstance(functions, dict) else ():
-        for key, value in section.items():
-            yield row(("functions", name, key), value, None)
-    yield row(("replay", "seed"), checked.model.replay.seed, limits.SEED.value)
-    yield from accepted("replay", "replay")
+        for key in section:
+            yield row(("functions", name, key), None)
+    for key, default in _STATE:
+        yield row(("state", key), default)
+    for table in ("changes", "faults"):
+        for path in _leaves(data.get(table, []), (table,)):
+            yield row(path, None)
+    for key, default in _REPLAY:
+        yield row(("replay", key), default)
+
+
+_STATE = (
+    ("discipline", limits.DISCIPLINE.value),
+    ("scope", limits.STATE_SCOPE.value),
+    ("max_lock_wait_s", "off"),
+    ("max_retries", limits.STATE_MAX_RETRIES.value),
+    ("backoff_ms", limits.STATE_BACKOFF_MS.value),
+    ("top", limits.STATE_TOP.value),
+)
+_REPLAY = (
+    ("seed", limits.SEED.value),
+    ("time_scale", limits.TIME_SCALE.value),
+    ("load", limits.LOAD.value),
+    ("until", "off"),
+)
+
+
+def _long_form(data: dict[str, Any]) -> dict[str, Any]:
+    """Write the short form of idle in full."""
+    account = data.get("account")
+    if isinstance(account, dict) and isinstance(account.get("idle"), str):
+        policy = "none" if account["idle"] == "off" else account["idle"]
+        return {**data, "account": {**account, "idle": {"policy": policy}}}
+    return data
+
+
+def _account(checked: Checked, era: Era) -> Iterator[tuple[KeyPath, object, bool]]:
+    """List path, value where it is not given, and whether that is the era's."""
+    account, model = checked.epochs[0].account, checked.model.account
+    policy, seconds = idle_in_force(model, era)
+    preset = era.scaling.value
+    yield ("concurrency",), limits.CONCURRENCY.value, False
+    yield ("min_unreserved",), account.min_unreserved, False
+    yield ("era",), era.name, False
+    yield ("requests_per_second",), account.rps, False
+    yield ("rps", "mode"), limits.RPS_MODE.value, False
+    yield ("rps", "window_s"), limits.RPS_WINDOW_S.value, False
+    if model.scaling == "off":
+        yield ("scaling",), "off", False
+    else:
+        tokens, per = preset.refill
+        yield ("scaling", "scope"), preset.scope, True
+        yield ("scaling", "mode"), limits.SCALING_MODE.value, False
+        yield ("scaling", "capacity"), preset.capacity(account.region), True
+        yield ("scaling", "refill_per_s"), tokens if per == 1 else f"{tokens}/{per}", True
+        yield ("scaling", "step_s"), limits.SCALING_STEP_S.value, False
+        yield ("scaling", "rps_coupling"), preset.rps_coupling, True
+    yield ("idle", "policy"), policy, True
+    if seconds is not None:
+        yield ("idle", "seconds"), seconds, policy == era.idle.value[0]
+    yield ("env", "max_lifetime"), limits.MAX_LIFETIME_S.value, False
+    yield ("reuse_policy",), limits.REUSE_POLICY.value, False
+    yield ("error", "reset"), limits.ERROR_RESET.value, False
+    yield ("proactive_fraction",), limits.PROACTIVE_FRACTION.value, False
+    yield ("async", "jitter_half"), limits.JITTER_HALF.value, False
+    yield ("async", "expiry"), limits.EXPIRY.value, False
+    yield ("async", "dispatch_s"), limits.DISPATCH_S.value, False
+    yield ("billing", "aborted_init"), limits.ABORTED_INIT_BILLED.value, False
+    yield ("report", "clamp_timeout"), True, False
+    yield ("pricing", "region"), limits.REGION.value, False
+    yield ("pricing", "free_tier"), limits.FREE_TIER.value, False
+    if model.init_timeout_s is not None:
+        yield ("init_timeout_s",), limits.INIT_TIMEOUT_S.value, False
+
+
+def _function(checked: Checked, era: Era) -> Iterator[tuple[str, object, bool]]:
+    weakest = checked.model.account.init_timeout_s
+    yield "memory_mb", limits.MEMORY_MB.value, False
+    yield "timeout_s", limits.TIMEOUT_S.value, False
+    yield "init_ms", limits.INIT_MS.value, False
+    if checked.model.defaults.runtime is not None:
+        yield "runtime", None, False
+    yield "init_billed", era.init_billed.value, True
+    yield "init_timeout_s", limits.INIT_TIMEOUT_S.value if weakest is None else weakest, False
+    yield "architecture", limits.ARCHITECTURE.value, False
+    yield "ephemeral_storage_mb", limits.EPHEMERAL_STORAGE_MB.value, False
+    yield "restore_ms", "off", False
+    yield "reserved_concurrency", "off", False
+    yield "provisioned_concurrency", "off", False
+    yield "maximum_event_age_s", limits.EVENT_AGE_S.value, False
+    yield "maximum_retry_attempts", limits.RETRY_ATTEMPTS.value, False
+    yield "on_failure", "off", False
+    yield "client_retry", "none", False
+
+
+def _accepted(data: Mapping[str, Any], path: KeyPath, place: str, row: Any) -> Iterator[Origin]:
+    """List values such as recursion = "off" that ask for what happens anyway."""
+    table = value_at(data, path)
+    if isinstance(table, dict):
+        for key in RECOGNISED[place]:
+            if key in table:
+                yield row((*path, key), None)
+
+
+def _leaves(value: object, path: KeyPath) -> Iterator[KeyPath]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list) and (value and isinstance(value[0], dict)):
+        for number, item in enumerate(value):
+            yield from _leaves(item, (*path, number))
+    elif value != []:
+        yield path
 
 
 def _origin(path: KeyPath, where: Where) -> str:
@@ -104,51 +182,3 @@ def _origin(path: KeyPath, where: Where) -> str:
     if location is None or location.file is None:
         return "given"
     return location.file if location.line is None else f"{location.file}:{location.line}"
-
-
-def undocumented_choices(origins: Iterable[Origin]) -> Iterator[Undocumented]:
-    """List the choices in force that AWS does not document (functions.md §9)."""
-    found = {origin.key: origin for origin in origins}
-    policy = str(found["account.idle.policy"].value)
-    seconds = None if policy == "none" else found["account.idle.seconds"].value
-    what = {
-        "none": "here idle environments are kept without end",
-        "fixed": f"here an environment goes after {_seconds(seconds)} of idleness",
-        "uniform": f"here an environment goes after {_seconds(seconds)} of idleness",
-        "halving": f"here half of a function's idle environments go every {_seconds(seconds)}",
-    }[policy]
-    yield Undocumented(
-        "account.idle",
-        policy if seconds is None else f"{policy}, {_seconds(seconds)}",
-        "Q9",
-        f"AWS does not document when idle environments go: {what}.",
-    )
-    lifetime = found["account.env.max_lifetime"].value
-    lives = "without end" if lifetime == "off" else _seconds(lifetime)
-    yield Undocumented(
-        "account.env.max_lifetime",
-        "off" if lifetime == "off" else lives,
-        "Q10",
-        f'AWS documents the lifetime of environments as "every few hours": here they live {lives}.',
-    )
-    yield Undocumented(
-        "account.reuse_policy",
-        found["account.reuse_policy"].value,
-        "Q8",
-        "AWS does not document which idle environment serves next: "
-        "here it is the one used most recently.",
-    )
-    init = found["defaults.init_ms"]
-    if init.origin == "default":
-        yield Undocumented(
-            "defaults.init_ms",
-            init.value,
-            "Q28",
-            "Where neither the trace nor the scenario gives an init time, a cold start costs none.",
-        )
-
-
-def _seconds(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"{value[0]} to {value[1]} s"
-    return f"{value} s"

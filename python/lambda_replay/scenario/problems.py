@@ -5,86 +5,55 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from lambda_replay.exceptions import Problem, plain, show
-from lambda_replay.scenario import models
+from lambda_replay.scenario.eras import ERAS, Era
+from lambda_replay.scenario.functions import OF_POOL
 from lambda_replay.scenario.keys import KeyPath, format_key
-from lambda_replay.scenario.limits import (
-    ARCHITECTURES,
-    CONCURRENCY_RANGE,
-    ERAS,
-    INIT_MS_MAX,
-    REUSE_POLICY,
-    SEED_RANGE,
-    Era,
-)
+from lambda_replay.scenario.models import SECTIONS
 from lambda_replay.scenario.read import Location
 from lambda_replay.scenario.recognised import RECOGNISED, Recognised
+from lambda_replay.scenario.section import fields_of, takes_of
 
-__all__ = ["Where", "place_of", "problem_at", "problem_of", "value_at"]
+__all__ = ["Where", "expected_at", "place_of", "problem_at", "problem_of", "value_at"]
 
 Where = Mapping[KeyPath, Location]
 
 #: Suggestions are for people; beyond so many problems nobody reads them, and they cost time.
 _MAX_SUGGESTIONS = 100
 
-_SECTIONS: Final[dict[str, type[BaseModel]]] = {
-    "": models.ScenarioModel,
-    "account": models.AccountSection,
-    "account.idle": models.IdleSection,
-    "account.env": models.EnvSection,
-    "function": models.FunctionSection,
-    "replay": models.ReplaySection,
-}
-#: Where a key belongs that was found elsewhere.
-_HOME: Final = {
-    "": "the top of the file",
-    "account": "[account]",
-    "account.idle": "[account.idle]",
-    "account.env": "[account.env]",
+#: Where a key belongs that was found elsewhere, where that is not [PLACE].
+_HOMES: Final = {
     "function": "[defaults] or [functions.NAME]",
-    "replay": "[replay]",
-}
-
-_SECONDS = "a number of seconds above 0"
-_PAIR = "[a, b] with 0 <= a <= b"
-
-
-def _choices(values: tuple[str, ...]) -> str:
-    quoted = [f'"{value}"' for value in values]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-
-
-#: What would be right, by place and key.
-_EXPECTED: Final[dict[str, Callable[[Era], str]]] = {
-    "account.concurrency": lambda era: f"an integer from {CONCURRENCY_RANGE.value}",
-    "account.era": lambda era: _choices(tuple(ERAS)),
-    "account.idle": lambda era: "a table with policy and seconds, or a policy",
-    "account.idle.policy": lambda era: _choices(models.IDLE_POLICIES),
-    "account.idle.seconds": lambda era: f"{_SECONDS}, or {_PAIR} for policy uniform",
-    "account.env.max_lifetime": lambda era: f'{_SECONDS}, {_PAIR}, or "off"',
-    "account.reuse_policy": lambda era: _choices((REUSE_POLICY.value,)),
-    "function.memory_mb": lambda era: f"an integer from {era.memory_mb.value} (MB, era {era.name})",
-    "function.architecture": lambda era: _choices(ARCHITECTURES.value),
-    "function.init_ms": lambda era: f"a number of milliseconds from 0 to {INIT_MS_MAX.value}",
-    "function.init_billed": lambda era: "true or false",
-    "function.timeout_s": lambda era: '"off"',
-    "replay.seed": lambda era: f"an integer from {SEED_RANGE.value}",
+    "changes": "[[changes]]",
+    "faults": "[[faults]]",
 }
 
 
 def place_of(path: KeyPath) -> str | None:
-    """Name the kind of section at a path, as in `RECOGNISED`; None where there is none."""
-    if path == ("defaults",) or (len(path) == 2 and path[0] == "functions"):
-        return "function"
-    if path == ("functions",):
-        return None
-    name = ".".join(str(part) for part in path)
-    return name if name in _SECTIONS else None
+    """Name the kind of section at a path, as in `SECTIONS`; None where there is none."""
+    names = [part for part in path if isinstance(part, str)]
+    if names[:1] == ["defaults"]:
+        names[:1] = ["function"]
+    elif names[:1] == ["functions"] and len(names) > 1:
+        names[:2] = ["function"]
+    if names[:2] == ["function", "provisioned_concurrency"] and names[2:3]:
+        # A qualifier, unless the table is a pool itself.
+        names = names[:2] + (names[2:] if names[2] in OF_POOL else names[3:])
+    name = ".".join(names)
+    return name if name in SECTIONS and path != ("functions",) else None
+
+
+def expected_at(path: KeyPath, era: Era) -> str | None:
+    """Say what would be right at a path; None where that is a plain table or unknown."""
+    if path[-2:-1] == ("provisioned_concurrency",) and path[-1] not in OF_POOL:
+        return 'an integer from 0, a table with initial, target_tracking and schedule, or "off"'
+    place = place_of(path[:-1])
+    field = fields_of(SECTIONS[place]).get(str(path[-1])) if place is not None else None
+    takes = takes_of(field) if field is not None else None
+    return None if takes is None else takes.expected(era)
 
 
 def value_at(data: object, path: KeyPath) -> object:
@@ -147,15 +116,17 @@ def problem_of(
     path: KeyPath = tuple(error["loc"])
     if at := context.get("at"):
         path += (at,)
+    kind = error["type"]
+    if kind in ("missing", "missing_key"):
+        expected = context.get("expected") or expected_at(path, era) or "a table"
+        message = f"{path[-1]} is missing; expected {expected}"
+        return problem_at(path, where, message, code="LR-S009")
     path = _given_part(data, path)
     value = value_at(data, path)
-    kind = error["type"]
     if kind == "extra_forbidden":
         return _unknown(path, value, where, suggest=number < _MAX_SUGGESTIONS)
     suggestion = context.get("suggestion")
-    place = place_of(path[:-1])
-    key = f"{place}.{path[-1]}" if place else str(path[-1])
-    expected = _EXPECTED[key](era) if key in _EXPECTED else None
+    expected = context.get("expected") or expected_at(path, era)
     found = show(value)
     if kind == "not_modelled":
         message = _not_modelled_yet(context["what"], context["rule"])
@@ -163,29 +134,41 @@ def problem_of(
         return problem_at(path, where, message.rstrip("; "), code="LR-S007", value=value)
     if kind == "contradiction":
         detail = context["detail"]
-        message = detail if value is None else f"{found} does not fit: {detail}"
+        is_plain = value is not None and not isinstance(value, (dict, list))
+        told = value is None or (isinstance(value, dict) or path[-1:] == ("schedule",))
+        message = detail if told and not is_plain else f"{found} does not fit: {detail}"
         return problem_at(path, where, message, code="LR-S006", value=value)
-    if kind in ("model_type", "dict_type", "model_attributes_type") and expected is None:
+    if kind in _NO_TABLE and expected is None:
         return problem_at(
             path, where, _no_table(path, value), code="LR-S004", value=value, suggestion=suggestion
         )
-    if kind == "choice":
-        code, wrong = "LR-S005", "is not one of the choices"
-    elif kind in ("range", "greater_than_equal", "less_than_equal"):
-        code, wrong = "LR-S005", "is out of range"
-        if key == "function.memory_mb" and suggestion:
-            wrong = "is not a valid step"
-    elif kind == "shape":
-        code, wrong = "LR-S005", f"has {context['detail']}"
-        if suggestion:
-            wrong = f"is the wrong way round: {context['detail']}"
-    else:
-        code, wrong = "LR-S004", f"is {_noun(value)}"
-        suggestion = _meant(key, value)
+    code, wrong = _wrong(kind, context, path, value)
+    if code == "LR-S004":
+        suggestion = _meant(path, value, expected or "")
     message = f"{found} {wrong}; expected {expected or error['msg']}"
     if suggestion:
         message += f"; did you mean {show(suggestion) if kind == 'choice' else suggestion}?"
     return problem_at(path, where, message, code=code, value=value, suggestion=suggestion)
+
+
+_NO_TABLE: Final = ("model_type", "dict_type", "model_attributes_type", "list_type")
+
+
+def _wrong(kind: str, context: Mapping[str, Any], path: KeyPath, value: object) -> tuple[str, str]:
+    """Give the code of an error and what is wrong with the value."""
+    if kind == "choice":
+        return "LR-S005", "is not one of the choices"
+    if kind == "range":
+        is_step = path[-1] == "memory_mb" and "suggestion" in context
+        return "LR-S005", "is not a valid step" if is_step else "is out of range"
+    if kind == "instant":
+        return "LR-S005", "is no instant"
+    if kind == "shape":
+        wrong = f"has {context['detail']}"
+        if "suggestion" in context:
+            wrong = f"is the wrong way round: {context['detail']}"
+        return "LR-S005", wrong
+    return "LR-S004", f"is {_noun(value)}"
 
 
 def not_modelled(path: KeyPath, key: Recognised, value: object, where: Where) -> Problem:
@@ -195,7 +178,7 @@ def not_modelled(path: KeyPath, key: Recognised, value: object, where: Where) ->
         message = f"{show(value)}: {message}"
     # An int and the float that equals it are one value to a reader.
     words = [f'"{one}"' for one in key.accepted if isinstance(one, str)]
-    words += [str(one) for one in key.accepted if isinstance(one, int)]
+    words += [show(one) for one in key.accepted if isinstance(one, int)]
     if words:
         message += f"; for now only {' or '.join(words)}"
     else:
@@ -223,23 +206,28 @@ def _unknown(path: KeyPath, value: object, where: Where, *, suggest: bool) -> Pr
         return not_modelled(path, recognised, value, where)
     message, suggestion = "unknown key", None
     if place is not None and suggest:
-        known = [*_SECTIONS[place].model_fields, *RECOGNISED[place]]
+        known = _known(place)
         suggestion = _nearest(key, known)
         if suggestion is not None:
             message += f"; did you mean '{suggestion}'?"
-        elif homes := [_HOME[other] for other in _SECTIONS if other and _belongs(key, other)]:
+        elif homes := [_HOMES.get(one, f"[{one}]") for one in SECTIONS if _belongs(key, one)]:
             message += f" here; '{key}' belongs in {' or '.join(homes)}"
         elif place == "function" and isinstance(value, dict) and path[0] == "functions":
             name = f"{path[1]}.{key}"
             suggestion = format_key((path[0], name))
             message += f"; a name with dots is quoted: {suggestion}"
         else:
-            message += f"; known here: {', '.join(sorted(_SECTIONS[place].model_fields))}"
+            message += f"; known here: {', '.join(sorted(fields_of(SECTIONS[place])))}"
     return problem_at(path, where, message, code="LR-S003", value=value, suggestion=suggestion)
 
 
+def _known(place: str) -> list[str]:
+    return [*fields_of(SECTIONS[place]), *RECOGNISED.get(place, {})]
+
+
 def _belongs(key: str, place: str) -> bool:
-    return key in _SECTIONS[place].model_fields or key in RECOGNISED[place]
+    # Words such as at, min or mode are in many places, and belong to none of them.
+    return bool(place) and len(key) > 3 and key in _known(place) and "provisioned" not in place
 
 
 def _nearest(key: str, known: list[str]) -> str | None:
@@ -251,6 +239,8 @@ def _nearest(key: str, known: list[str]) -> str | None:
 
 def _no_table(path: KeyPath, value: object) -> str:
     key = format_key(path)
+    if path in {("changes",), ("faults",)}:
+        return f"is {_noun(value)}; expected an array of tables: write [[{key}]]"
     if isinstance(value, list):
         return f"is an array; expected a table: write [{key}] rather than [[{key}]]"
     message = f"{show(value)} is {_noun(value)}; expected a table"
@@ -272,18 +262,18 @@ def _noun(value: object) -> str:
     return next((noun for kind, noun in nouns if isinstance(value, kind)), type(value).__name__)
 
 
-def _meant(key: str, value: object) -> str | None:
+def _meant(path: KeyPath, value: object, expected: str) -> str | None:
     """Guess the number behind a quoted one, or the integer behind 512.0."""
     if isinstance(value, str):
         if re.fullmatch(r"[+-]?\d{1,18}(_\d+)*", value):
             return str(int(value))
-        if value.lower() in ("true", "false") and key == "function.init_billed":
+        if value.lower() in ("true", "false") and expected.startswith("true"):
             return value.lower()
         if re.fullmatch(r"[+-]?\d{1,18}\.\d{1,9}", value):
             return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
-    if isinstance(value, (dt.date, dt.datetime)) and key == "account.era":
+    if isinstance(value, (dt.date, dt.datetime)) and path[-1] == "era":
         name = f"{value.year:04}-{value.month:02}"
         return f'"{name}"' if name in ERAS else None
     return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["NOT_APPLIED", "RECOGNISED", "NotApplied", "Recognised"]
+__all__ = ["NOT_APPLIED", "RECOGNISED", "NotApplied", "Recognised", "drop_accepted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,51 +43,54 @@ RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
         "accounts": Recognised("several accounts or regions", "Z52", ({},)),
         "downstream": Recognised("limits of downstream services", "interface.md §2", ({},)),
         "event_sources": Recognised("event sources", "E0", ({},)),
-        # No empty table here: [state] alone already means discipline = "lock".
-        "state": Recognised("shared state", "S"),
-        "changes": Recognised("configuration that changes during the trace", "Z1", ([],)),
-        "faults": Recognised("faults", "Z36", ([],)),
         "routes": Recognised("routes through another door", "interface.md §2", ([],)),
         "checks": Recognised("checks kept in the scenario", "interface.md §4", ({},)),
     },
     "account": {
-        "requests_per_second": Recognised("request-rate limits", "F1.4", ("off",)),
-        "rps": Recognised("request-rate limits", "F1.4"),
-        "scaling": Recognised("the scaling rate", "F2", ("off",)),
-        "pricing": Recognised("prices", "F7"),
-        "min_unreserved": Recognised("units that must stay unreserved", "F1.1"),
-        "error": Recognised("the reset of environments after errors", "F3.5"),
-        "proactive_fraction": Recognised(
-            "environments initialised ahead of requests", "F3.6", ("off", 0, 0.0)
-        ),
-        "init_timeout_s": Recognised("the limit of the init phase", "Z12", ("off",)),
-        "async": Recognised("asynchronous invocation", "F5"),
-        "billing": Recognised("billing options", "Q12"),
-        "report": Recognised("report options", "F3.7"),
         "metrics": Recognised("sampled metrics", "F6"),
         "recursion": Recognised("recursive-loop detection", "F5.7", ("off",)),
         "system_error_rate": Recognised("errors of the service", "Q26", ("off", 0, 0.0)),
     },
-    "account.idle": {},
-    "account.env": {},
-    "function": {
-        "reserved_concurrency": Recognised("reserved concurrency", "F1.1", ("off",)),
-        "provisioned_concurrency": Recognised("provisioned concurrency", "F3.9", ("off", 0)),
-        "duration_factor": Recognised("durations by memory", "interface.md §2"),
-        "maximum_event_age_s": Recognised("asynchronous invocation", "F5.2"),
-        "maximum_retry_attempts": Recognised("asynchronous invocation", "F5.2"),
-        "on_failure": Recognised("failure destinations", "F5.2"),
-        "client_retry": Recognised("retries by clients", "F4.2", ("none", "off")),
-        "ephemeral_storage_mb": Recognised("ephemeral storage", "F7"),
-        "restore_ms": Recognised("SnapStart", "F3.8", ("off",)),
-        "init_timeout_s": Recognised("the limit of the init phase", "Z12", ("off",)),
+    "account.scaling": {
+        "token_on_suppressed_init": Recognised(
+            "tokens taken by suppressed inits", "Q2", (False, "off")
+        ),
     },
-    "replay": {
-        "time_scale": Recognised("stretched or squeezed time", "Z37", ("off", 1, 1.0)),
-        "load": Recognised("thinned or repeated traffic", "Z38", ("off", 1, 1.0)),
-        "until": Recognised("an end before the trace's", "Z39", ("off",)),
+    "account.async": {
+        "backlog_factor": Recognised("a slower queue under backlog", "Q23", ("off", 1, 1.0)),
+        "dup_prob": Recognised("events delivered twice", "F5.7", ("off", 0, 0.0)),
+        "loss_prob": Recognised("events lost", "F5.7", ("off", 0, 0.0)),
+    },
+    "function": {
+        "duration_factor": Recognised("durations by memory", "interface.md §2", ("off", {})),
+    },
+    "function.provisioned_concurrency.schedule": {
+        "timezone": Recognised("schedules by cron expression", "Z25"),
+    },
+    "state": {
+        "purge_lag_s": Recognised("old versions kept by append", "S", ("off", 0, 0.0)),
     },
 }
+
+
+def drop_accepted(table: object, place: str) -> object:
+    """Copy a table without the keys whose values ask for what happens anyway."""
+    if not isinstance(table, dict):
+        return table
+    recognised = RECOGNISED.get(place, {})
+    kept: dict[str, object] = {}
+    for key, value in table.items():
+        if key in recognised and recognised[key].accepts(value):
+            continue
+        if key == "defaults" and not place:
+            kept[key] = drop_accepted(value, "function")
+        elif key == "functions" and not place and isinstance(value, dict):
+            kept[key] = {name: drop_accepted(one, "function") for name, one in value.items()}
+        elif place in {"", "account"} and isinstance(value, dict):
+            kept[key] = drop_accepted(value, f"{place}.{key}" if place else key)
+        else:
+            kept[key] = value
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +110,11 @@ class NotApplied:
 
 
 NOT_APPLIED: Final[tuple[NotApplied, ...]] = (
-    NotApplied(
-        "Request-rate limits (10 x concurrency per second, F1.4) are not applied.",
-        ("account.requests_per_second",),
-    ),
-    NotApplied(
-        "The scaling rate (1,000 new environments per function and 10 s, F2) is not applied.",
-        ("account.scaling",),
-    ),
-    NotApplied(
-        "Reserved and provisioned concurrency (F1.1, F3.9) are not modelled: "
-        "all functions share the account's concurrency."
-    ),
-    NotApplied(
-        "Time-outs of functions (F3.1) are not applied: durations are taken as observed.",
-        ("defaults.timeout_s",),
-    ),
-    NotApplied(
-        "The 10 s limit of the init phase (Z12) is not applied.",
-        ("account.init_timeout_s", "defaults.init_timeout_s"),
-    ),
-    NotApplied("Errors do not reset their environment (F3.5): no run pays a suppressed init."),
-    NotApplied(
-        "Asynchronous invocation (F5: queue, retries, event age, destinations) is not modelled."
-    ),
     NotApplied("Event sources (streams, queues, Kafka) are not modelled."),
-    NotApplied("Shared state is not modelled: no run waits for another's record."),
+    NotApplied("Other accounts and Regions are not modelled: all rows share one account."),
+    NotApplied("Durations by memory are not modelled: changes of memory_mb change cost alone."),
     NotApplied(
-        "Environments initialised ahead of requests (F3.6) and SnapStart (F3.8) are not modelled.",
-        ("account.proactive_fraction",),
+        "Recursive-loop detection (F5.7) is not modelled: no event is dropped for it.",
+        ("account.recursion",),
     ),
 )

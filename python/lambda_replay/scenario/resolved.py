@@ -1,7 +1,7 @@
 """The explicit structure that a replay takes: nothing is left out, and the core has no defaults.
 
-Owns which section a function gets its values from, and the digest. Leaves presets and defaults to
-resolve.py, where values came from to origins.py.
+Owns what the core is handed, and the digest. Leaves what holds when to epoch.py, presets and
+defaults to resolve.py, where values came from to origins.py.
 """
 
 from __future__ import annotations
@@ -9,36 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, TypedDict
 
 from lambda_replay.names import LATEST, split
-from lambda_replay.scenario.models import FunctionSection
-from lambda_replay.scenario.origins import Origin, Undocumented, undocumented_choices
-from lambda_replay.scenario.units import ms_to_us
+from lambda_replay.scenario.choices import Undocumented, touching, undocumented_choices
+from lambda_replay.scenario.epoch import Epoch, Idle, ResolvedAccount, ResolvedFunction, Section
+from lambda_replay.scenario.globs import compile_glob
+from lambda_replay.scenario.origins import Origin
 
-__all__ = [
-    "AccountConfig",
-    "FunctionConfig",
-    "Idle",
-    "Resolved",
-    "ResolvedAccount",
-    "ResolvedFunction",
-    "Section",
-]
-
-#: Idle policy with its times in microseconds.
-Idle: TypeAlias = (
-    tuple[Literal["none"]]
-    | tuple[Literal["fixed"], int]
-    | tuple[Literal["uniform"], int, int]
-    | tuple[Literal["halving"], int]
-)
+__all__ = ["AccountConfig", "Fault", "FunctionConfig", "Resolved", "ResolvedState"]
 
 
 class AccountConfig(TypedDict):
-    """What the core takes for an account."""
+    """What the core without epochs takes for an account."""
 
     seed: int
     concurrency: int
@@ -48,92 +34,48 @@ class AccountConfig(TypedDict):
 
 
 class FunctionConfig(TypedDict):
-    """What the core takes for a function."""
+    """What the core without epochs takes for a function."""
 
     init_us: int
     init_billed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedAccount:
-    """An account, explicit.
+class Fault:
+    """What goes wrong from an instant on until another, and with which functions (Z36)."""
 
-    Attributes
-    ----------
-    concurrency
-        Units that all functions share (F1.1).
-    era
-        Name of the preset of dated rules.
-    idle
-        Idle policy and its times in microseconds (Z4, Z5).
-    max_lifetime_us
-        Bounds of the lifetime that is drawn for each environment; None without end.
-    reuse_policy
-        Which idle environment serves next (Q8).
-    billing_unit_us
-        What billed durations are rounded up to (Z40).
-    """
+    from_us: int
+    to_us: int
+    slow: float | None
+    init: float | None
+    error: str | None
+    throttle: bool
+    function: str | None = None
+    pattern: re.Pattern[str] | None = None
 
-    concurrency: int
-    era: str
-    idle: Idle
-    max_lifetime_us: tuple[int, int] | None
-    reuse_policy: str
-    billing_unit_us: int
+    def concerns(self, bare: str) -> bool:
+        """Tell whether it is about a function, by its bare name."""
+        if self.pattern is not None:
+            return self.pattern.match(bare) is not None
+        return self.function is None or self.function == bare
 
-
-@dataclass(frozen=True, slots=True)
-class ResolvedFunction:
-    """A function, explicit.
-
-    Attributes
-    ----------
-    memory_mb
-        For cost. Where ``memory_is_own`` is false, a trace's own column comes first (Z43).
-    architecture
-        ``x86_64`` or ``arm64``.
-    init_us
-        What a cold start adds where the trace has no ``init_ms``.
-    init_billed
-        Whether the init phase is billed (F3.7).
-    memory_is_own
-        Whether a section of the function, rather than [defaults], gave ``memory_mb``.
-    """
-
-    memory_mb: int
-    architecture: str
-    init_us: int
-    init_billed: bool
-    memory_is_own: bool = False
-
-    def core_config(self) -> FunctionConfig:
+    def core_config(self) -> dict[str, Any]:
         """Give the plain values that the core takes."""
-        return {"init_us": self.init_us, "init_billed": self.init_billed}
+        names = ("from_us", "to_us", "slow", "init", "error", "throttle")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A table ``[functions.KEY]``.
+class ResolvedState:
+    """Shared state, explicit; ``given`` is false where the scenario has no [state]."""
 
-    ``pattern`` is None where the key is no glob; ``prefix`` is what all names begin with that the
-    glob matches.
-    """
-
-    key: str
-    values: FunctionSection
-    pattern: re.Pattern[str] | None
-    prefix: str = ""
-
-    def canonical(self) -> dict[str, object]:
-        """Give what the section says, in the units of the core."""
-        values = self.values
-        given: dict[str, object] = {
-            "memory_mb": values.memory_mb,
-            "architecture": values.architecture,
-            "init_us": None if values.init_ms is None else ms_to_us(values.init_ms),
-            "init_billed": values.init_billed,
-        }
-        return {key: value for key, value in given.items() if value is not None}
+    given: bool
+    discipline: str
+    scope: str
+    max_lock_wait_us: int | None
+    max_retries: int
+    backoff_us: int
+    top: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,29 +86,49 @@ class Resolved:
     ----------
     seed
         Of every random draw.
-    account
-        The one account and Region.
-    defaults
-        What functions have that no section names.
-    sections
-        Those of [functions], by their key.
-    globs
-        Those of them that are globs, most specific first.
+    epochs
+        What holds between changes; the first from the start of the trace on.
+    state
+        Shared state.
+    faults
+        In the order of the file.
+    until_us
+        When the replay ends; None: when nothing is left.
+    time_scale, load
+        What is done to arrivals (Z37, Z38).
     """
 
     seed: int
-    account: ResolvedAccount
-    defaults: ResolvedFunction
-    sections: dict[str, Section] = field(repr=False, hash=False)
-    globs: tuple[Section, ...] = field(repr=False, hash=False)
+    epochs: tuple[Epoch, ...]
+    state: ResolvedState
+    faults: tuple[Fault, ...]
+    until_us: int | None
+    time_scale: float
+    load: float
     _origins: tuple[Origin, ...] = field(repr=False, compare=False)
-    _by_name: dict[str, ResolvedFunction] = field(default_factory=dict, repr=False, compare=False)
-    _by_keys: dict[tuple[str, ...], ResolvedFunction] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+
+    @property
+    def account(self) -> ResolvedAccount:
+        """The one account and Region, at the start of the trace."""
+        return self.epochs[0].account
+
+    @property
+    def sections(self) -> Mapping[str, Section]:
+        """Tables of [functions] by their key, at the start of the trace."""
+        return self.epochs[0].sections
+
+    @property
+    def globs(self) -> tuple[Section, ...]:
+        """Those of them that are globs, most specific first."""
+        return self.epochs[0].globs
+
+    @property
+    def defaults(self) -> ResolvedFunction:
+        """What functions have that no section names, at the start of the trace."""
+        return self.epochs[0].merge(())
 
     def function(self, name: str) -> ResolvedFunction:
-        """Give the settings of a function.
+        """Give the settings of a function at the start of the trace.
 
         Parameters
         ----------
@@ -177,55 +139,19 @@ class Resolved:
         -----
         The section with that very name comes first, then the one of the name without its qualifier
         (Z9), then globs: more literal characters before fewer, ties as in the file. What a section
-        does not say comes from the next of these, and in the end from [defaults].
+        does not say comes from the next of these, and in the end from [defaults]. Reserved and
+        provisioned concurrency go by the bare name.
         """
-        known = self._by_name.get(name)
-        if known is None:
-            keys = self.sections_for(name)
-            # Few combinations of sections serve many names.
-            known = self._by_keys.get(keys)
-            if known is None:
-                known = self._by_keys[keys] = self._merge(keys)
-            self._by_name[name] = known
-        return known
+        return self.epochs[0].function(name)
 
     def sections_for(self, name: str) -> tuple[str, ...]:
         """Name the sections of [functions] that apply to a function, most specific first."""
-        return tuple(self._keys_for(name))
+        return self.epochs[0].sections_for(name)
 
-    def _keys_for(self, name: str) -> Iterator[str]:
-        bare, qualifier = split(name) or (name, LATEST)
-        qualified = f"{bare}:{qualifier}" if qualifier != LATEST else bare
-        names = list(dict.fromkeys((name, qualified, bare)))
-        yield from (key for key in names if key in self.sections)
-        for section in self.globs:
-            # A name such as [$LATEST] is a glob too; it has come already.
-            if section.pattern is None or section.key in names:
-                continue
-            # Most sections fall out here, ten times as fast as by their pattern.
-            if any(
-                other.startswith(section.prefix) and section.pattern.match(other) for other in names
-            ):
-                yield section.key
-
-    def _merge(self, keys: tuple[str, ...]) -> ResolvedFunction:
-        memory, architecture = self.defaults.memory_mb, self.defaults.architecture
-        init_us, init_billed = self.defaults.init_us, self.defaults.init_billed
-        is_own = False
-        for key in reversed(keys):
-            values = self.sections[key].values
-            if values.memory_mb is not None:
-                memory, is_own = values.memory_mb, True
-            if values.architecture is not None:
-                architecture = values.architecture
-            if values.init_ms is not None:
-                init_us = ms_to_us(values.init_ms)
-            if values.init_billed is not None:
-                init_billed = values.init_billed
-        return ResolvedFunction(memory, architecture, init_us, init_billed, is_own)
+    # ------------------------------------------------------------------ for the core
 
     def core_config(self) -> AccountConfig:
-        """Give the plain values that the core takes for the account."""
+        """Give the plain values that the core without epochs takes for the account."""
         return {
             "seed": self.seed,
             "concurrency": self.account.concurrency,
@@ -234,41 +160,160 @@ class Resolved:
             "billing_unit_us": self.account.billing_unit_us,
         }
 
+    def core_epochs(self) -> dict[str, Any]:
+        """Give the plain values that the core takes for the account: times in microseconds.
+
+        ``limits`` has an entry for each epoch: its instant, None for the first, and what holds.
+        """
+        account, state = self.account, self.state
+        return {
+            "seed": self.seed,
+            "billing_unit_us": account.billing_unit_us,
+            "idle": account.idle,
+            "max_lifetime_us": account.max_lifetime_us,
+            "reuse": account.reuse_policy,
+            "error_reset": account.error_reset,
+            "proactive_fraction": account.proactive_fraction,
+            "aborted_init_billed": account.aborted_init_billed,
+            "rps_mode": account.rps_mode,
+            "rps_window_us": account.rps_window_us,
+            "scaling_scope": account.scaling_scope,
+            "scaling_mode": account.scaling_mode,
+            "jitter_half": account.jitter_half,
+            "expiry": account.expiry,
+            "dispatch_us": account.dispatch_us,
+            "discipline": state.discipline if state.given else None,
+            "state_scope": state.scope,
+            "max_lock_wait_us": state.max_lock_wait_us,
+            "max_retries": state.max_retries,
+            "backoff_us": state.backoff_us,
+            "state_top": state.top,
+            "until_us": self.until_us,
+            "time_scale": self.time_scale,
+            "load": self.load,
+            "limits": [(epoch.at_us, epoch.account.limits()) for epoch in self.epochs],
+            "faults": [fault.core_config() for fault in self.faults],
+        }
+
+    def function_epochs(self, name: str) -> list[tuple[int, dict[str, Any]]]:
+        """Give the plain values that the core takes for a function.
+
+        Parameters
+        ----------
+        name
+            As in the trace.
+
+        Returns
+        -------
+        list of tuple
+            Number of an epoch and what holds from then on: the first, and every one in which
+            something differs from the one before.
+        """
+        bare = (split(name) or (name, LATEST))[0]
+        faults = [i for i, fault in enumerate(self.faults) if fault.concerns(bare)]
+        found: list[tuple[int, dict[str, Any]]] = []
+        last: tuple[ResolvedFunction, bool, bool] | None = None
+        for number, epoch in enumerate(self.epochs):
+            now = epoch.function(name), epoch.own(bare, "reserved"), epoch.own(bare, "provisioned")
+            if now != last:
+                function, reserved, provisioned = last = now
+                by_name = {"reserved_by_name": reserved, "provisioned_by_name": provisioned}
+                found.append((number, {**function.core_epoch(), **by_name, "faults": faults}))
+        return found
+
+    def literal_names(self) -> tuple[str, ...]:
+        """Name the functions, bare, that have a section of their own in any epoch.
+
+        Their own reserved and provisioned concurrency counts from the start, rows or not (Z20).
+        """
+        names = (
+            (split(key) or (key, LATEST))[0]
+            for epoch in self.epochs
+            for key, section in epoch.sections.items()
+            if section.pattern is None
+        )
+        return tuple(dict.fromkeys(names))
+
+    def takes_from_start(self, name: str) -> list[tuple[int, bool, bool]]:
+        """Tell whose units a literal name has even before its first row (Z20).
+
+        Returns
+        -------
+        list of tuple
+            Number of an epoch, whether reserved and whether provisioned concurrency come from the
+            function's own section rather than from a glob or [defaults]; the first epoch, and
+            every one that differs from the one before.
+        """
+        found: list[tuple[int, bool, bool]] = []
+        for number, epoch in enumerate(self.epochs):
+            own = (epoch.own(name, "reserved"), epoch.own(name, "provisioned"))
+            if not found or found[-1][1:] != own:
+                found.append((number, *own))
+        return found
+
+    # ------------------------------------------------------------------ for people
+
     def origins(self) -> list[Origin]:
         """List every value in force with where it came from, in the order of the contract."""
         return list(self._origins)
 
     def undocumented(self) -> list[Undocumented]:
         """List the choices in force that AWS does not document."""
-        return list(undocumented_choices(self._origins))
+        return list(undocumented_choices(self))
+
+    def undocumented_touching(self, facts: AbstractSet[str]) -> list[Undocumented]:
+        """List those of them that touch what a run did.
+
+        Parameters
+        ----------
+        facts
+            Of `choices.FACTS`: what the run had, such as ``async`` or ``provisioned``.
+        """
+        return touching(self.undocumented(), facts)
+
+    # ------------------------------------------------------------------ identity
 
     def canonical(self) -> str:
         """Print the resolved scenario as canonical JSON: equal for scenarios that replay alike."""
-        account = self.account
-        ranked = {section.key for section in self.globs}
-        literal = [self.sections[key] for key in sorted(self.sections) if key not in ranked]
-        sections = [(section.key, section.canonical()) for section in (*literal, *self.globs)]
         content = {
-            "format": 1,
-            "seed": self.seed,
-            "account": {
-                "concurrency": account.concurrency,
-                "era": account.era,
-                "idle": account.idle,
-                "max_lifetime_us": account.max_lifetime_us,
-                "reuse_policy": account.reuse_policy,
-                "billing_unit_us": account.billing_unit_us,
-            },
-            "defaults": {
-                "memory_mb": self.defaults.memory_mb,
-                "architecture": self.defaults.architecture,
-                **self.defaults.core_config(),
-            },
-            # A section that says nothing changes nothing.
-            "functions": [section for section in sections if section[1]],
+            "format": 2,
+            **self.core_epochs(),
+            "discipline": self.state.discipline,
+            "prices": [self.account.region, self.account.free_tier],
+            "era": self.account.era,
+            "faults": [(one.core_config(), one.function) for one in self.faults],
+            "functions": [_canonical(epoch) for epoch in self.epochs],
         }
-        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), default=list)
 
     def digest(self) -> str:
         """Give the SHA-256 of `canonical`, in hexadecimal."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def _canonical(epoch: Epoch) -> dict[str, Any]:
+    """Give what an epoch says about functions; sections that change nothing are left out."""
+    literal = {}
+    for key in sorted(epoch.sections):
+        section = epoch.sections[key]
+        if section.pattern is not None:
+            continue
+        given = dict(section.given)
+        if len(epoch.sections_for(key)) == 1:
+            # Only [defaults] is below: what says the same changes nothing, but that memory of its
+            # own comes before the trace's.
+            given = {
+                name: value
+                for name, value in given.items()
+                if name == "memory_mb" or value != epoch.default[name]
+            }
+        if given:
+            literal[key] = given
+    globs = [(section.key, section.given) for section in epoch.globs if section.given]
+    return {"defaults": epoch.default, "literal": literal, "globs": globs}
+
+
+def fault_of(function: str | None, from_us: int, to_us: int, **what: Any) -> Fault:
+    """Make a fault; ``function`` is a name, a glob, or None for all."""
+    pattern = None if function is None else compile_glob(function)
+    return Fault(from_us, to_us, function=function, pattern=pattern, **what)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import FrozenInstanceError
 from typing import Any, NoReturn
 
 from lambda_replay.exceptions import Problem, ScenarioError, cut, escape, show
+from lambda_replay.scenario.assemble import resolve
 from lambda_replay.scenario.check import Checked, check
+from lambda_replay.scenario.findings import findings
 from lambda_replay.scenario.globs import compile_glob
 from lambda_replay.scenario.keys import (
     KeyPath,
@@ -18,10 +21,10 @@ from lambda_replay.scenario.keys import (
     parse_key,
     split_assignment,
 )
+from lambda_replay.scenario.plain import put
 from lambda_replay.scenario.problems import Where, problem_at, value_at
 from lambda_replay.scenario.read import Location, parse_toml, parse_value, read_document
 from lambda_replay.scenario.recognised import NOT_APPLIED
-from lambda_replay.scenario.resolve import resolve
 from lambda_replay.scenario.resolved import Resolved
 
 __all__ = ["Scenario"]
@@ -167,7 +170,7 @@ class Scenario:
         where = dict(self._where)
         found = list(problems or ())
         for path, value, location in changes:
-            blocked = _put(data, path, value)
+            blocked = put(data, path, value)
             if blocked is not None:
                 message = (
                     f"{format_key(blocked)} is {show(value_at(data, blocked))}, not a table, "
@@ -210,6 +213,18 @@ class Scenario:
         """Give the SHA-256 of the resolved scenario: equal for scenarios that replay alike."""
         return self.resolve().digest()
 
+    def findings(self) -> tuple[Problem, ...]:
+        """List what is no error and worth a second look, each where it stands."""
+        found = []
+        for one in findings(self._checked):
+            value = value_at(self._checked.data, one.path)
+            problem = problem_at(one.path, self._where, one.message, code="LR-W001", value=value)
+            if problem.file is None:
+                # A key that is not given has no place but the file.
+                problem = dataclasses.replace(problem, file=self._source)
+            found.append(problem)
+        return tuple(sorted(found, key=lambda one: (one.line or 0, one.column or 0)))
+
     def not_modelled(self) -> tuple[str, ...]:
         """Say which rules of Lambda this version does not apply; without those switched off."""
         data = self._checked.data
@@ -251,21 +266,6 @@ class Scenario:
 
 
 # ---------------------------------------------------------------------------- plain data
-
-
-def _put(data: dict[str, Any], path: KeyPath, value: object) -> KeyPath | None:
-    """Set a value in place; if a part of the path is no table, give the path of that part."""
-    table = data
-    for end, name in enumerate(path[:-1], start=1):
-        inner = table.setdefault(str(name), {})
-        if path[:end] == ("account", "idle") and isinstance(inner, str):
-            # The short form, as if it had been written in full.
-            inner = table[str(name)] = {"policy": inner}
-        if not isinstance(inner, dict):
-            return path[:end]
-        table = inner
-    table[str(path[-1])] = value
-    return None
 
 
 def _identity(data: dict[str, object]) -> object:

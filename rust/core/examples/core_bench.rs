@@ -15,7 +15,12 @@ use std::time::Instant;
 
 use lambda_replay_core::Replay;
 use lambda_replay_core::batch::{Batch, Inits, Spans};
-use lambda_replay_core::config::{AccountConfig, FunctionConfig, IdlePolicy};
+use lambda_replay_core::config::{
+    AccountConfig, Discipline, Epoch, FunctionConfig, IdlePolicy, QueueConfig, ReusePolicy,
+    StateConfig,
+};
+use lambda_replay_core::model::rates::WindowShape;
+use lambda_replay_core::model::scaling::ScalingMode;
 use lambda_replay_core::outcome::{Nobody, Outcome, Sink};
 use lambda_replay_core::time::Micros;
 
@@ -51,8 +56,8 @@ impl Columns {
         sink: &mut S,
     ) -> Result<Replay, Box<dyn Error>> {
         let mut replay = Replay::new(account, true);
-        for _ in 0..FUNCTIONS {
-            replay.add_function(FunctionConfig { init: Micros::ZERO, init_billed: true }, None);
+        for number in 0..FUNCTIONS {
+            replay.add_function(format!("f{number}"), vec![(0, function())], None);
         }
         let rows = self.timestamps.len();
         for start in (0..rows).step_by(BATCH_ROWS) {
@@ -63,12 +68,15 @@ impl Columns {
                 functions: &self.functions[range.clone()],
                 durations: Spans::Micros(&self.durations[range]),
                 inits: Some(Inits { values: inits, known: None }),
+                memory: None,
+                extras: None,
+                codes: None,
                 rows: None,
                 identities: None,
             };
             replay.feed(&batch, sink)?;
         }
-        replay.finish();
+        replay.finish(sink);
         Ok(replay)
     }
 }
@@ -96,8 +104,70 @@ impl Sink for Digest {
     #[allow(clippy::cast_sign_loss)] // Modulo 2^64.
     fn outcome(&mut self, outcome: &Outcome) {
         if let Some(run) = outcome.run {
-            self.0 = self.0.wrapping_add((run.end.0 as u64).wrapping_mul(outcome.row + 1));
+            self.0 = self.0.wrapping_add(
+                (run.end.map_or(0, |end| end.0) as u64).wrapping_mul(outcome.row + 1),
+            );
         }
+    }
+}
+
+/// The plain pool: nothing but the limit and the idle time.
+fn account(concurrency: u32, idle_s: i64) -> AccountConfig {
+    AccountConfig {
+        seed: 0,
+        epochs: vec![Epoch {
+            at: None,
+            concurrency,
+            requests_per_second: None,
+            rates: false,
+            scaling: None,
+        }],
+        idle: IdlePolicy::Fixed(Micros(idle_s * Micros::SECOND.0)),
+        reuse: ReusePolicy::Mru,
+        max_lifetime: None,
+        destroy_on_reset: false,
+        proactive_fraction: 0.0,
+        aborted_init_billed: false,
+        billing_unit: Micros(1_000),
+        rate_shape: WindowShape::FixedWindow { window: Micros::SECOND },
+        scaling_of_region: false,
+        scaling_mode: ScalingMode::Continuous,
+        queue: QueueConfig { jitter_half: 0.125, predictive: true, dispatch: Micros::ZERO },
+        state: StateConfig {
+            discipline: Discipline::Lock,
+            by_function: false,
+            max_lock_wait: None,
+            max_retries: 3,
+            backoff: Micros::ZERO,
+        },
+        faults: Vec::new(),
+        until: None,
+        time_scale: 1.0,
+        load: 1.0,
+        free_mb_ms: None,
+    }
+}
+
+fn function() -> FunctionConfig {
+    FunctionConfig {
+        init: Micros::ZERO,
+        init_billed: true,
+        timeout: None,
+        init_timeout: None,
+        memory_mb: None,
+        default_memory_mb: 128,
+        arm: false,
+        ephemeral_mb: 512,
+        restore: None,
+        reserved: None,
+        reserved_by_name: false,
+        max_event_age: Micros(21_600_000_000),
+        max_retries: 2,
+        on_failure: false,
+        provisioned: Vec::new(),
+        provisioned_by_name: false,
+        client: None,
+        faults: Vec::new(),
     }
 }
 
@@ -113,13 +183,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [path, limit, idle_s] = arguments.as_slice() else {
         return Err("usage: core_bench FILE LIMIT IDLE_S".into());
     };
-    let account = AccountConfig {
-        seed: 0,
-        concurrency: limit.parse()?,
-        idle: IdlePolicy::Fixed(Micros(idle_s.parse::<i64>()? * Micros::SECOND.0)),
-        max_lifetime: None,
-        billing_unit: Micros(1_000),
-    };
+    let account = account(limit.parse()?, idle_s.parse()?);
     let columns = Columns::read(path)?;
 
     let start = Instant::now();

@@ -19,6 +19,14 @@ pub enum Spans<'a> {
 }
 
 impl Spans<'_> {
+    /// The span at a place.
+    pub(crate) fn get(&self, place: usize) -> Micros {
+        match self {
+            Self::Micros(values) => Micros(values[place]),
+            Self::Millis(values) => nearest_micros(values[place]),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Micros(values) => values.len(),
@@ -44,10 +52,49 @@ pub struct Batch<'a> {
     pub durations: Spans<'a>,
     /// What a cold start would add, where the trace knows.
     pub inits: Option<Inits<'a>>,
+    /// Memory by the trace, MB; 0 where it does not know.
+    pub memory: Option<&'a [u32]>,
+    /// What only some traces say of a row.
+    pub extras: Option<Extras<'a>>,
+    /// The function's code in the trace; its number where this is missing.
+    pub codes: Option<&'a [u32]>,
     /// Position of each row in the trace as given; the running number where the trace is sorted.
     pub rows: Option<&'a [u64]>,
     /// Identities where they are not the positions.
     pub identities: Option<&'a dyn Identities>,
+}
+
+/// Columns that make a row more than a synchronous request that ends well. Each may be missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras<'a> {
+    /// 0 synchronous, 1 asynchronous.
+    pub sources: Option<&'a [u8]>,
+    /// 0 none (`item` too, which is a success here: Z14), 1 handled, 2 crash.
+    pub errors: Option<&'a [u8]>,
+    /// How many runs fail; `u32::MAX` for every run.
+    pub error_runs: Option<&'a [u32]>,
+    /// The last part of the duration, after the answer.
+    pub extensions: Option<Spans<'a>>,
+    /// Size of the event, bytes.
+    pub payloads: Option<&'a [u64]>,
+    /// Record of shared state; `u32::MAX` for none.
+    pub state_keys: Option<&'a [u32]>,
+    /// 1 where the record is only read.
+    pub reads: Option<&'a [u8]>,
+}
+
+impl Extras<'_> {
+    fn lengths(&self) -> [Option<usize>; 7] {
+        [
+            self.sources.map(<[_]>::len),
+            self.errors.map(<[_]>::len),
+            self.error_runs.map(<[_]>::len),
+            self.extensions.map(|spans| spans.len()),
+            self.payloads.map(<[_]>::len),
+            self.state_keys.map(<[_]>::len),
+            self.reads.map(<[_]>::len),
+        ]
+    }
 }
 
 /// Init times, some of them unknown.
@@ -91,10 +138,7 @@ impl Checked<'_> {
         if known.is_some_and(|known| !known.get(place)) {
             return None;
         }
-        Some(match values {
-            Spans::Micros(values) => Micros(values[place]),
-            Spans::Millis(values) => nearest_micros(values[place]),
-        })
+        Some(values.get(place))
     }
 }
 
@@ -125,7 +169,9 @@ impl Batch<'_> {
             self.inits.map_or(rows, |inits| inits.values.len()),
             self.rows.map_or(rows, <[u64]>::len),
         ];
-        if lengths.iter().any(|length| *length != rows) {
+        let more = self.extras.map(|extras| extras.lengths()).into_iter().flatten().flatten();
+        let more = more.chain(self.memory.map(<[_]>::len)).chain(self.codes.map(<[_]>::len));
+        if lengths.into_iter().chain(more).any(|length| length != rows) {
             return Err(Error::Lengths);
         }
         self.check_order(first, previous)?;
@@ -137,6 +183,9 @@ impl Batch<'_> {
         check_spans(self.durations, None, first, "duration_ms")?;
         if let Some(Inits { values, known }) = self.inits {
             check_spans(values, known, first, "init_ms")?;
+        }
+        if let Some(extensions) = self.extras.and_then(|extras| extras.extensions) {
+            check_spans(extensions, None, first, "extension_ms")?;
         }
         let durations = match self.durations {
             Spans::Micros(values) => values,
@@ -222,7 +271,17 @@ mod tests {
     use super::*;
 
     fn batch<'a>(timestamps: &'a [i64], functions: &'a [u32], durations: Spans<'a>) -> Batch<'a> {
-        Batch { timestamps, functions, durations, inits: None, rows: None, identities: None }
+        Batch {
+            timestamps,
+            functions,
+            durations,
+            inits: None,
+            memory: None,
+            extras: None,
+            codes: None,
+            rows: None,
+            identities: None,
+        }
     }
 
     fn check(batch: &Batch<'_>) -> Result<(Vec<i64>, Vec<Option<i64>>), Error> {

@@ -57,6 +57,22 @@ impl Histogram {
         }
     }
 
+    /// Adds one value many times.
+    #[allow(clippy::cast_possible_truncation)] // Masked.
+    pub fn record_times(&mut self, value: Micros, times: u64) {
+        if times == 0 {
+            return;
+        }
+        self.record(value);
+        let bucket = bucket_of(value);
+        let count = &mut self.counts[(bucket - self.first) as usize];
+        let sum = u64::from(*count) + times - 1;
+        *count = (sum & u64::from(u16::MAX)) as u16;
+        if sum >> 16 > 0 {
+            self.carry(bucket, sum >> 16);
+        }
+    }
+
     fn carry(&mut self, bucket: u32, times: u64) {
         match self.carries.binary_search_by_key(&bucket, |(carried, _)| *carried) {
             Ok(place) => self.carries[place].1 += times,

@@ -12,9 +12,11 @@ pub mod engine;
 pub mod error;
 pub mod histogram;
 pub mod ids;
+pub mod meters;
 pub mod metrics;
 pub mod model;
 pub mod outcome;
+pub mod request;
 pub mod rng;
 pub mod time;
 

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 use crate::histogram::Histogram;
 use crate::ids::FunctionId;
+use crate::meters::Distribution;
+use crate::outcome::OutcomeKind;
 use crate::time::Micros;
 
 /// What one function, or the whole Region, did in one minute.
@@ -23,6 +25,12 @@ pub struct MinuteRow {
     pub concurrency: u32,
     /// Highest number of execution environments alive.
     pub environments: u32,
+    /// Highest number of provisioned environments that are busy.
+    pub provisioned: u32,
+    /// Highest number of requests in flight on unreserved units; of the Region.
+    pub unreserved: u32,
+    /// Highest claimed concurrency; of the Region, 0 where nothing is set apart.
+    pub claimed: u32,
 }
 
 /// Rows of closed minutes, until somebody takes them.
@@ -65,6 +73,8 @@ pub struct Counts {
     pub duration_max: Micros,
     /// Billed time of the runs.
     pub billed_ms: u64,
+    /// Billed time of the runs times their memory, MB ms; 0 where the memory is the function's.
+    pub mb_ms: u64,
 }
 
 /// How many requests are in flight and environments alive.
@@ -74,6 +84,23 @@ pub struct Levels {
     pub busy: u32,
     /// Environments, busy or idle.
     pub alive: u32,
+    /// Provisioned environments that are busy.
+    pub provisioned: u32,
+    /// Requests in flight on unreserved units; of the Region.
+    pub unreserved: u32,
+    /// Claimed concurrency; of the Region.
+    pub claimed: u32,
+}
+
+impl Levels {
+    /// The higher of each.
+    fn peak(&mut self, other: Self) {
+        self.busy = self.busy.max(other.busy);
+        self.alive = self.alive.max(other.alive);
+        self.provisioned = self.provisioned.max(other.provisioned);
+        self.unreserved = self.unreserved.max(other.unreserved);
+        self.claimed = self.claimed.max(other.claimed);
+    }
 }
 
 /// A UTC minute, by its number since the epoch.
@@ -113,6 +140,8 @@ pub struct Meter {
     // Counts of the open minute, narrower than those of the whole replay.
     throttles: u32,
     cold_starts: u32,
+    /// Whether something is counted elsewhere that gives the open minute a row.
+    marked: bool,
     /// Time spent with more than so many requests in flight, by that number: each accepted request
     /// subtracts its instant, each release adds it. Exact modulo 2^64, and so are the times.
     above: Box<[u64]>,
@@ -128,9 +157,31 @@ pub struct Runs {
     duration_sum: Micros,
     duration_max: Micros,
     billed_ms: u64,
+    mb_ms: u64,
 }
 
 impl Runs {
+    /// Runs counted.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their billed time.
+    pub const fn billed_ms(&self) -> u64 {
+        self.billed_ms
+    }
+
+    /// Their billed time times memory, where that was counted.
+    pub const fn mb_ms(&self) -> u64 {
+        self.mb_ms
+    }
+
+    /// Counts billed time times memory.
+    #[inline]
+    pub fn bill_memory(&mut self, mb_ms: u64) {
+        self.mb_ms += mb_ms;
+    }
+
     /// Counts a run.
     #[inline]
     pub fn run(&mut self, duration: Micros, billed_ms: u64) {
@@ -153,6 +204,7 @@ impl Runs {
         self.duration_sum = self.duration_sum.plus(more.duration_sum);
         self.duration_max = self.duration_max.max(more.duration_max);
         self.billed_ms += more.billed_ms;
+        self.mb_ms += more.mb_ms;
     }
 }
 
@@ -172,6 +224,7 @@ impl Default for Meter {
             peak: Levels::default(),
             throttles: 0,
             cold_starts: 0,
+            marked: false,
             above: vec![0; 2].into_boxed_slice(),
         }
     }
@@ -212,6 +265,27 @@ impl Meter {
         *above = above.wrapping_add(now.0 as u64);
     }
 
+    /// Nothing is set apart: all that is in flight is unreserved, and claimed.
+    pub fn level_out(&mut self) {
+        self.peak.unreserved = self.peak.busy;
+        self.peak.claimed = self.peak.busy;
+    }
+
+    /// The open minute has a row whatever happens in it.
+    pub fn mark(&mut self) {
+        self.marked = true;
+    }
+
+    /// Counts the init that a run waits for.
+    pub fn cold(&mut self) {
+        self.cold_starts += 1;
+    }
+
+    /// Notes how things stand after a start or a change.
+    pub fn gauge(&mut self, levels: Levels) {
+        self.peak.peak(levels);
+    }
+
     /// Counts a cold start, which makes `alive` environments.
     pub fn cold_start(&mut self, alive: u32) {
         self.cold_starts += 1;
@@ -240,10 +314,8 @@ impl Meter {
             self.close(runs, function, closed, rows);
             if levels.busy > 0 {
                 // A minute in which something only runs on has a row.
-                let Levels { busy: concurrency, alive: environments } = levels;
                 for between in self.minute.0 + 1..minute.0 {
-                    let (minute, counts) = (Minute(between).start(), Counts::default());
-                    rows.push(MinuteRow { function, minute, counts, concurrency, environments });
+                    rows.push(row(function, Minute(between), Counts::default(), levels));
                 }
             }
         }
@@ -259,7 +331,7 @@ impl Meter {
         closed: &mut Closed,
         rows: &mut MinuteRows,
     ) {
-        let Runs { count, duration_sum, duration_max, billed_ms } = std::mem::take(runs);
+        let Runs { count, duration_sum, duration_max, billed_ms, mb_ms } = std::mem::take(runs);
         let counts = Counts {
             invocations: count,
             throttles: u64::from(std::mem::take(&mut self.throttles)),
@@ -267,12 +339,12 @@ impl Meter {
             duration_sum,
             duration_max,
             billed_ms,
+            mb_ms,
         };
-        let Levels { busy: concurrency, alive: environments } = self.peak;
         // One with idle environments alone has none.
-        if counts.invocations + counts.throttles > 0 || concurrency > 0 {
-            let minute = self.minute.start();
-            rows.push(MinuteRow { function, minute, counts, concurrency, environments });
+        let marked = std::mem::take(&mut self.marked);
+        if marked || counts.invocations + counts.throttles > 0 || self.peak.busy > 0 {
+            rows.push(row(function, self.minute, counts, self.peak));
         }
         let total = &mut closed.counts;
         total.invocations += counts.invocations;
@@ -281,7 +353,8 @@ impl Meter {
         total.duration_sum = total.duration_sum.plus(counts.duration_sum);
         total.duration_max = total.duration_max.max(counts.duration_max);
         total.billed_ms += counts.billed_ms;
-        closed.max_busy = closed.max_busy.max(concurrency);
+        total.mb_ms += counts.mb_ms;
+        closed.max_busy = closed.max_busy.max(self.peak.busy);
     }
 
     /// Closes everything at `end`, the last release of the replay.
@@ -294,9 +367,10 @@ impl Meter {
         closed: &mut Closed,
         rows: &mut MinuteRows,
     ) {
-        assert!(levels.busy == 0, "nothing runs after the last release");
         if self.minute > Minute::NONE {
-            self.turn(Minute::of(end).max(self.minute), levels, runs, function, closed, rows);
+            if Minute::of(end) > self.minute {
+                self.turn(Minute::of(end), levels, runs, function, closed, rows);
+            }
             self.close(runs, function, closed, rows);
         }
     }
@@ -310,6 +384,27 @@ impl Meter {
         let mut times: Vec<u64> = at_least.zip(more).map(|(level, above)| level - above).collect();
         times.truncate(times.iter().rposition(|time| *time > 0).map_or(1, |last| last + 1));
         times
+    }
+}
+
+const fn row(
+    function: Option<FunctionId>,
+    minute: Minute,
+    counts: Counts,
+    levels: Levels,
+) -> MinuteRow {
+    let Levels { busy: concurrency, alive: environments, provisioned, unreserved, claimed } =
+        levels;
+    let minute = minute.start();
+    MinuteRow {
+        function,
+        minute,
+        counts,
+        concurrency,
+        environments,
+        provisioned,
+        unreserved,
+        claimed,
     }
 }
 
@@ -399,6 +494,28 @@ pub struct Totals {
     pub init_sum: Micros,
     /// The ten seconds with the most throttles.
     pub worst_10s: Option<(Micros, u64)>,
+    /// Rows by outcome.
+    pub outcomes: [u64; OutcomeKind::COUNT],
+    /// Rows given up without one run.
+    pub never_ran: u64,
+    /// Runs that ended in error.
+    pub errors: u64,
+    /// Times a run started over.
+    pub conflicts: u64,
+    /// Time spent waiting for records, µs.
+    pub lock_wait: i128,
+    /// Runs on provisioned environments.
+    pub provisioned: u64,
+    /// Runs on demand because none was free.
+    pub spillover: u64,
+    /// Events delivered to a destination of failures.
+    pub deliveries: u64,
+    /// Asynchronous events whose last try failed.
+    pub async_errors: u64,
+    /// From the timestamp to the start of the last run.
+    pub waits: Distribution,
+    /// Age of asynchronous events at each attempt.
+    pub ages: Distribution,
 }
 
 #[cfg(test)]

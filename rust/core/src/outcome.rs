@@ -1,7 +1,6 @@
-//! What became of each row of the trace.
+//! What became of each row of the trace, and of each of its attempts.
 
-use crate::ids::FunctionId;
-use crate::model::concurrency::Limit;
+use crate::model::concurrency::{self, Limit};
 use crate::time::Micros;
 
 /// How a row ended; the numbers index [`OutcomeKind::NAMES`].
@@ -10,30 +9,142 @@ use crate::time::Micros;
 pub enum OutcomeKind {
     /// Ran, no error.
     Success,
-    /// Refused with 429.
+    /// Ran, and failed for good.
+    Error,
+    /// Refused with 429 for good.
     Throttled,
+    /// An event given up without success.
+    Dropped,
+    /// Still queued or running when the replay ended.
+    Pending,
 }
 
 impl OutcomeKind {
     /// Values of the column `outcome`.
-    pub const NAMES: [&'static str; 2] = ["success", "throttled"];
+    pub const NAMES: [&'static str; 5] = ["success", "error", "throttled", "dropped", "pending"];
+    /// How many there are.
+    pub const COUNT: usize = Self::NAMES.len();
 }
 
-/// The run of a row that ran.
+/// Why; the numbers index [`Reason::NAMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reason {
+    /// 429 (F1.6).
+    ConcurrentInvocationLimitExceeded,
+    /// 429.
+    ReservedFunctionConcurrentInvocationLimitExceeded,
+    /// 429.
+    FunctionInvocationRateLimitExceeded,
+    /// 429.
+    ReservedFunctionInvocationRateLimitExceeded,
+    /// The function's time-out (Z15), or the client's patience (Z28).
+    TimedOut,
+    /// The environment crashed.
+    Crash,
+    /// The handler failed.
+    Handled,
+    /// The run gave up waiting for its record.
+    LockWaitExceeded,
+    /// The run started over too often.
+    WriteConflict,
+    /// The last retry of an event failed.
+    RetriesExhausted,
+    /// The event would pass its maximum age.
+    EventAgeExceeded,
+    /// The function's reserved concurrency is 0.
+    ZeroReservedConcurrency,
+}
+
+impl Reason {
+    /// Values of the column `reason`.
+    pub const NAMES: [&'static str; 12] = [
+        "ConcurrentInvocationLimitExceeded",
+        "ReservedFunctionConcurrentInvocationLimitExceeded",
+        "FunctionInvocationRateLimitExceeded",
+        "ReservedFunctionInvocationRateLimitExceeded",
+        "TimedOut",
+        "Crash",
+        "Handled",
+        "LockWaitExceeded",
+        "WriteConflict",
+        "RetriesExhausted",
+        "EventAgeExceeded",
+        "ZeroReservedConcurrency",
+    ];
+}
+
+impl From<concurrency::Reason> for Reason {
+    fn from(reason: concurrency::Reason) -> Self {
+        use concurrency::Reason as Refused;
+        match reason {
+            Refused::ConcurrentInvocationLimitExceeded => Self::ConcurrentInvocationLimitExceeded,
+            Refused::ReservedFunctionConcurrentInvocationLimitExceeded => {
+                Self::ReservedFunctionConcurrentInvocationLimitExceeded
+            }
+            Refused::FunctionInvocationRateLimitExceeded => {
+                Self::FunctionInvocationRateLimitExceeded
+            }
+            Refused::ReservedFunctionInvocationRateLimitExceeded => {
+                Self::ReservedFunctionInvocationRateLimitExceeded
+            }
+        }
+    }
+}
+
+/// How a request reached its function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Source {
+    /// Somebody waits for the answer.
+    Sync,
+    /// Through Lambda's own queue.
+    Async,
+}
+
+impl Source {
+    /// Values of the column `source`.
+    pub const NAMES: [&'static str; 2] = ["sync", "async"];
+}
+
+/// Why a request was not served by a provisioned environment; the numbers index `NAMES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Spillover {
+    /// All are busy.
+    Busy,
+    /// Ten requests a second and environment.
+    RequestRate,
+    /// None is READY yet.
+    NotReady,
+}
+
+impl Spillover {
+    /// Values of the column `spillover_reason`.
+    pub const NAMES: [&'static str; 3] = ["busy", "request_rate", "not_ready"];
+}
+
+/// One run of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Acceptance: the unit of concurrency is held from here.
     pub start: Micros,
-    /// Release: the unit is free again.
-    pub end: Micros,
+    /// Release: the unit is free again; nothing where the replay ended before.
+    pub end: Option<Micros>,
     /// Init paid by this request; zero for a warm start.
     pub init: Micros,
-    /// Whether the request waited for an init.
+    /// Whether the request made an environment start.
     pub cold: bool,
+    /// Whether a provisioned environment served it.
+    pub provisioned: bool,
+    /// Why none did.
+    pub spillover: Option<Spillover>,
     /// Identity of the execution environment.
     pub environment: u64,
     /// Identity of the invocation.
     pub invocation: u64,
+    /// Time spent waiting for its record, or doing work that was thrown away.
+    pub lock_wait: Micros,
     /// Billed time, ms.
     pub billed_ms: u64,
 }
@@ -43,30 +154,89 @@ pub struct Run {
 pub struct Outcome {
     /// Position in the trace as given.
     pub row: u64,
+    /// Copy of the row, where `load` made several (Z38).
+    pub copy: u32,
     /// When the request reached Lambda.
     pub timestamp: Micros,
-    /// Its function.
-    pub function: FunctionId,
+    /// Its function, by its code in the trace.
+    pub shown: u32,
+    /// How it got there.
+    pub source: Source,
+    /// How it ended.
+    pub kind: OutcomeKind,
+    /// Why.
+    pub reason: Option<Reason>,
     /// What bound, where it was refused.
     pub limit: Option<Limit>,
+    /// Tries of any kind.
+    pub attempts: u32,
+    /// 429s.
+    pub throttles: u32,
+    /// Runs that ended in error.
+    pub errors: u32,
+    /// Times its last run started over.
+    pub conflicts: u32,
+    /// When the outcome was decided; nothing where it was not.
+    pub settled: Option<Micros>,
+    /// Its last run, where it ran.
+    pub run: Option<Run>,
+}
+
+/// How an attempt ended; the numbers index [`AttemptKind::NAMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum AttemptKind {
+    /// Ran, no error.
+    Success,
+    /// Ran, and failed.
+    Error,
+    /// Refused with 429.
+    Throttled,
+    /// Still running when the replay ended.
+    Unfinished,
+}
+
+impl AttemptKind {
+    /// Values of the column `outcome`; the last one is null.
+    pub const NAMES: [&'static str; 3] = ["success", "error", "throttled"];
+}
+
+/// One attempt of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Position in the trace as given.
+    pub row: u64,
+    /// Copy of the row.
+    pub copy: u32,
+    /// 1, 2, …
+    pub number: u32,
+    /// How it ended.
+    pub kind: AttemptKind,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// What bound, where it was refused.
+    pub limit: Option<Limit>,
+    /// When it was made.
+    pub at: Micros,
     /// Its run, where it ran.
     pub run: Option<Run>,
 }
 
-impl Outcome {
-    /// How the row ended.
-    pub const fn kind(&self) -> OutcomeKind {
-        if self.run.is_some() { OutcomeKind::Success } else { OutcomeKind::Throttled }
-    }
-}
-
-/// Where outcomes go, in the order in which they are decided.
+/// Where outcomes and attempts go, in the order in which they are decided.
 pub trait Sink {
-    /// Whether anybody wants them: nothing is put together for nobody.
+    /// Whether anybody wants outcomes: nothing is put together for nobody.
     const WANTED: bool;
+
+    /// Whether attempts are wanted.
+    fn wants_attempts(&self) -> bool {
+        false
+    }
 
     /// Takes one outcome.
     fn outcome(&mut self, outcome: &Outcome);
+
+    /// Takes one attempt.
+    fn attempt(&mut self, _: &Attempt) {}
 }
 
 /// Nobody wants outcomes.

@@ -38,6 +38,20 @@ pub enum Purpose {
     Idle,
     /// Maximum lifetime of the environment that the row creates (Z5).
     Lifetime,
+    /// Maximum lifetime of a provisioned environment (Z5).
+    ProvisionedLifetime,
+    /// Wait of an asynchronous event after a failed attempt (Q21).
+    Jitter,
+    /// Wait of a client after a 429 (F4.2).
+    Client,
+    /// Which idle environment is reused (Q8).
+    Reuse,
+    /// Whether the init of a cold start is hidden (F3.6).
+    Proactive,
+    /// Whether a row, or a copy of it, takes part (Z38).
+    Load,
+    /// When a copy of a row arrives (Z38).
+    Copies,
 }
 
 impl Purpose {
@@ -46,6 +60,13 @@ impl Purpose {
         match self {
             Self::Idle => u64::from_le_bytes(*b"idle\0\0\0\0"),
             Self::Lifetime => u64::from_le_bytes(*b"lifetime"),
+            Self::ProvisionedLifetime => u64::from_le_bytes(*b"provlife"),
+            Self::Jitter => u64::from_le_bytes(*b"jitter\0\0"),
+            Self::Client => u64::from_le_bytes(*b"client\0\0"),
+            Self::Reuse => u64::from_le_bytes(*b"reuse\0\0\0"),
+            Self::Proactive => u64::from_le_bytes(*b"proactiv"),
+            Self::Load => u64::from_le_bytes(*b"load\0\0\0\0"),
+            Self::Copies => u64::from_le_bytes(*b"copies\0\0"),
         }
     }
 }
@@ -67,6 +88,17 @@ impl Identity {
     }
 }
 
+/// Whose luck a draw is: a row, its copy where `load` made several of it, and its attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The row.
+    pub who: Identity,
+    /// Its copy.
+    pub copy: u32,
+    /// Its attempt, counted from 1; 0 for draws about the row itself.
+    pub attempt: u32,
+}
+
 /// The seed of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Luck {
@@ -79,21 +111,41 @@ impl Luck {
         Self { seed }
     }
 
-    /// A time drawn uniformly from `span`, both ends included, in whole microseconds.
+    fn word(self, purpose: Purpose, draw: Draw) -> u64 {
+        let third = u64::from(draw.attempt) | u64::from(draw.copy) << 32;
+        let counter = [draw.who.low, draw.who.high, third, 0];
+        let [word, ..] = philox4x64(counter, [self.seed, purpose.key()]);
+        word
+    }
+
+    /// A whole number drawn uniformly from `low` to `high`, both ends included.
     ///
     /// Multiply-high of 64 random bits: the bias is below `(high - low) / 2^64`.
-    #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
-    pub fn uniform(self, purpose: Purpose, who: Identity, attempt: u32, span: Span) -> Micros {
-        let Span { low, high } = span;
+    #[allow(clippy::cast_sign_loss, clippy::cast_possible_wrap)] // Modulo 2^64.
+    pub fn between(self, purpose: Purpose, draw: Draw, low: i64, high: i64) -> i64 {
         assert!(low <= high, "a range is given low end first");
         if low == high {
             return low;
         }
-        let counter = [who.low, who.high, u64::from(attempt), 0];
-        let [word, ..] = philox4x64(counter, [self.seed, purpose.key()]);
-        let width = (high.0 - low.0) as u64 + 1;
-        let (offset, _) = widening_mul(word, width);
-        Micros(low.0 + offset as i64)
+        let width = (high - low) as u64 + 1;
+        let (offset, _) = widening_mul(self.word(purpose, draw), width);
+        low + offset as i64
+    }
+
+    /// A time drawn uniformly from `span`, both ends included, in whole microseconds.
+    pub fn uniform(self, purpose: Purpose, draw: Draw, span: Span) -> Micros {
+        Micros(self.between(purpose, draw, span.low.0, span.high.0))
+    }
+
+    /// Whether something of this probability happens.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 < p < 1.
+    pub fn chance(self, purpose: Purpose, draw: Draw, probability: f64) -> bool {
+        if probability >= 1.0 {
+            return true;
+        }
+        // Scaling by a power of two is exact.
+        let bound = (probability * 18_446_744_073_709_551_616.0) as u64;
+        self.word(purpose, draw) < bound
     }
 }
 
@@ -126,7 +178,8 @@ mod tests {
         let mut seen = [false; 4];
         for row in 0..200 {
             let span = Span { low: Micros(5), high: Micros(8) };
-            let draw = luck.uniform(Purpose::Idle, Identity::ordinal(row), 1, span);
+            let draw = Draw { who: Identity::ordinal(row), copy: 0, attempt: 1 };
+            let draw = luck.uniform(Purpose::Idle, draw, span);
             seen[usize::try_from(draw.0 - 5).expect("inside the range")] = true;
         }
         assert_eq!(seen, [true; 4]);
@@ -136,7 +189,8 @@ mod tests {
     fn purposes_and_seeds_are_independent() {
         let draw = |seed, purpose| {
             let span = Span { low: Micros(0), high: Micros(1 << 50) };
-            Luck::new(seed).uniform(purpose, Identity::ordinal(3), 1, span)
+            let who = Draw { who: Identity::ordinal(3), copy: 0, attempt: 1 };
+            Luck::new(seed).uniform(purpose, who, span)
         };
         assert_ne!(draw(1, Purpose::Idle), draw(1, Purpose::Lifetime));
         assert_ne!(draw(1, Purpose::Idle), draw(2, Purpose::Idle));

@@ -4,10 +4,10 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::{ArrowArrayStreamReader, FFI_ArrowArrayStream};
-use arrow_array::types::{Float64Type, Int64Type, UInt32Type, UInt64Type};
+use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{ArrowError, DataType};
-use lambda_replay_core::batch::{Bitmap, Inits, Spans};
+use lambda_replay_core::batch::{Bitmap, Extras, Inits, Spans};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
@@ -39,6 +39,8 @@ pub(crate) struct Columns<'a> {
     pub(crate) codes: &'a [u32],
     pub(crate) durations: Spans<'a>,
     pub(crate) inits: Option<Inits<'a>>,
+    pub(crate) memory: Option<&'a [u32]>,
+    pub(crate) extras: Option<Extras<'a>>,
     pub(crate) rows: Option<&'a [u64]>,
     pub(crate) identities: Option<RowIdentities<'a>>,
 }
@@ -70,10 +72,39 @@ impl<'a> Columns<'a> {
             codes: values::<UInt32Type>(required("function")?, "function")?,
             durations: spans(required("duration")?)?,
             inits,
+            memory: column("memory")
+                .map(|array| values::<UInt32Type>(array, "memory"))
+                .transpose()?,
+            extras: extras(batch)?,
             rows,
             identities: RowIdentities::of(column("request_id"), column("row_uid"))?,
         })
     }
+}
+
+/// The columns that make a row more than a synchronous request that ends well; without nulls.
+fn extras(batch: &RecordBatch) -> PyResult<Option<Extras<'_>>> {
+    let column = |name: &'static str| batch.column_by_name(name).map(AsRef::as_ref);
+    let bytes = |name| column(name).map(|array| values::<UInt8Type>(array, name)).transpose();
+    let numbers = |name| column(name).map(|array| values::<UInt32Type>(array, name)).transpose();
+    let extras = Extras {
+        sources: bytes("source")?,
+        errors: bytes("error")?,
+        error_runs: numbers("error_runs")?,
+        extensions: column("extension").map(spans).transpose()?,
+        payloads: column("payload")
+            .map(|array| values::<UInt64Type>(array, "payload"))
+            .transpose()?,
+        state_keys: numbers("state_key")?,
+        reads: bytes("reads")?,
+    };
+    let Extras { sources, errors, extensions, payloads, state_keys, .. } = extras;
+    let any = sources.is_some()
+        || errors.is_some()
+        || extensions.is_some()
+        || payloads.is_some()
+        || state_keys.is_some();
+    Ok(any.then_some(extras))
 }
 
 /// The validity of a column with nulls.

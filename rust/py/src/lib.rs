@@ -18,6 +18,7 @@ mod _core {
     use crate::replay::Replay;
 
     use lambda_replay_core::model::concurrency::Limit;
+    use lambda_replay_core::outcome::{AttemptKind, OutcomeKind, Reason, Source, Spillover};
     use pyo3::prelude::*;
 
     /// Constants of the module, and no panic message on standard error.
@@ -26,8 +27,11 @@ mod _core {
         crate::error::keep_panics_quiet();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
-        let limits: Vec<_> =
-            Limit::ALL.iter().map(|limit| (limit.name(), limit.reason())).collect();
-        module.add("LIMITS", limits)
+        module.add("LIMITS", Limit::ALL.map(Limit::name).to_vec())?;
+        module.add("REASONS", Reason::NAMES.to_vec())?;
+        module.add("OUTCOMES", OutcomeKind::NAMES.to_vec())?;
+        module.add("ATTEMPT_OUTCOMES", AttemptKind::NAMES.to_vec())?;
+        module.add("SOURCES", Source::NAMES.to_vec())?;
+        module.add("SPILLOVER_REASONS", Spillover::NAMES.to_vec())
     }
 }

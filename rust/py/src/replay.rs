@@ -14,7 +14,7 @@ use crate::config::{Account, Registration};
 use crate::error::{guarded, internal, to_python};
 use crate::identity::BatchIdentities;
 use crate::outcomes::OutcomeColumns;
-use crate::totals::{minutes_table, totals_table};
+use crate::totals::{bills_table, extras_table, keys_table, minutes_table, totals_table};
 
 /// Stands for a code that nobody has registered.
 const UNSEEN: u32 = u32::MAX;
@@ -37,19 +37,28 @@ pub(crate) struct Replay {
 #[pymethods]
 impl Replay {
     #[new]
-    #[pyo3(signature = (account, *, outcomes, function_minutes))]
-    #[allow(clippy::needless_pass_by_value)] // Extracted for this call.
-    fn new(account: Account<'_>, outcomes: bool, function_minutes: bool) -> PyResult<Self> {
+    #[pyo3(signature = (account, *, outcomes, attempts, function_minutes))]
+    fn new(
+        account: Account<'_>,
+        outcomes: bool,
+        attempts: bool,
+        function_minutes: bool,
+    ) -> PyResult<Self> {
         guarded(|| {
             Ok(Self {
                 core: core::Replay::new(account.resolve()?, function_minutes),
-                outcomes: outcomes.then(OutcomeColumns::default),
+                outcomes: (outcomes || attempts).then(|| OutcomeColumns::new(attempts)),
                 numbers: Vec::new(),
                 functions: Vec::new(),
                 fed: 0,
                 broken: false,
             })
         })
+    }
+
+    /// Adds functions that the scenario names, before the first row.
+    fn add_functions(&mut self, entries: Vec<Registration>) -> PyResult<()> {
+        self.attempt(|replay| replay.add(entries))
     }
 
     /// Replays the rows of an object with `__arrow_c_stream__`.
@@ -80,7 +89,10 @@ impl Replay {
     /// Replays to the last release.
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         self.attempt(|replay| {
-            py.detach(|| replay.core.finish());
+            py.detach(|| match replay.outcomes.as_mut() {
+                Some(outcomes) => replay.core.finish(outcomes),
+                None => replay.core.finish(&mut Nobody),
+            });
             Ok(())
         })
     }
@@ -88,6 +100,83 @@ impl Replay {
     /// Outcomes decided since the last time.
     fn take_outcomes(&mut self) -> PyResult<Option<Table>> {
         self.attempt(|replay| replay.outcomes.as_mut().map(OutcomeColumns::take).transpose())
+    }
+
+    /// Attempts decided since the last time; None where they are not wanted.
+    fn take_attempts(&mut self) -> PyResult<Option<Table>> {
+        self.attempt(|replay| match replay.outcomes.as_mut() {
+            Some(outcomes) => outcomes.take_attempts(),
+            None => Ok(None),
+        })
+    }
+
+    /// What was counted beyond the minutes, if it is much or if `everything` is wanted: partial rows.
+    #[pyo3(signature = (*, everything))]
+    fn take_extras(&mut self, everything: bool) -> PyResult<Table> {
+        self.attempt(|replay| extras_table(&replay.core.take_extras(everything)))
+    }
+
+    /// What each function is billed for, by month and kind.
+    fn bills(&mut self) -> PyResult<Table> {
+        self.attempt(|replay| {
+            let numbers = 0..u32::try_from(replay.core.functions()).expect("fewer than 2^32");
+            let bills: Vec<_> = numbers
+                .flat_map(|number| {
+                    let rows = replay.core.bills(FunctionId(number)).rows().to_vec();
+                    rows.into_iter().map(move |bill| (number, bill))
+                })
+                .collect();
+            bills_table(&bills)
+        })
+    }
+
+    /// What each provisioned pool came to, a dict each.
+    fn provisioned_pools<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.check()?;
+        let pools = self.core.provisioned_pools();
+        pools
+            .into_iter()
+            .map(|pool| {
+                let dict = PyDict::new(py);
+                dict.set_item("function", pool.function.0)?;
+                dict.set_item("name", pool.name)?;
+                dict.set_item("busy_us", pool.busy_us)?;
+                dict.set_item("ready_us", pool.ready_us)?;
+                dict.set_item("billed_us", pool.billed_us)?;
+                dict.set_item("inits", pool.inits)?;
+                dict.set_item("init_us", pool.init.0)?;
+                dict.set_item("memory_mb", pool.memory_mb)?;
+                dict.set_item("storage_mb", pool.storage_mb)?;
+                dict.set_item("arm", pool.arm)?;
+                dict.set_item("seen", pool.seen)?;
+                Ok(dict)
+            })
+            .collect()
+    }
+
+    /// The hottest shared records, by number.
+    fn hottest_keys(&mut self, count: usize) -> PyResult<Table> {
+        self.attempt(|replay| keys_table(&replay.core.hottest_keys(count)))
+    }
+
+    /// What all shared records together came to.
+    fn shared_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.check()?;
+        let state = self.core.shared_state();
+        let dict = PyDict::new(py);
+        dict.set_item("runs", state.keys.runs)?;
+        dict.set_item("writers", state.keys.writers)?;
+        dict.set_item("waits", state.keys.waits)?;
+        dict.set_item("wait_us", state.keys.total_wait.0)?;
+        dict.set_item("longest_wait_us", state.keys.longest_wait.0)?;
+        dict.set_item("longest_queue", state.keys.longest_queue)?;
+        dict.set_item("time_outs", state.keys.time_outs)?;
+        dict.set_item("conflicts", state.keys.conflicts)?;
+        dict.set_item("wait_billed_ms", state.keys.wait_billed_ms)?;
+        dict.set_item("blocked_us", state.blocked_us)?;
+        dict.set_item("most_blocked", state.most_blocked)?;
+        dict.set_item("throttles", state.throttles)?;
+        Ok(dict)
     }
 
     /// Rows of minutes closed since the last time.
@@ -112,6 +201,7 @@ impl Replay {
 
     /// `rows`, `first`, `last` and `last_release` (µs since the epoch, None for an empty trace).
     fn extent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.check()?;
         let extent = self.core.extent();
         let dict = PyDict::new(py);
         dict.set_item("rows", extent.rows)?;
@@ -128,11 +218,14 @@ impl Replay {
 }
 
 impl Replay {
+    /// Refuses to go on from an undefined state.
+    fn check(&self) -> PyResult<()> {
+        if self.broken { Err(internal("the replay broke off before")) } else { Ok(()) }
+    }
+
     /// Does something that may fail; nothing else can be done after that.
     fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> PyResult<T>) -> PyResult<T> {
-        if self.broken {
-            return Err(internal("the replay broke off before"));
-        }
+        self.check()?;
         let answer = guarded(|| work(self));
         self.broken = answer.is_err();
         answer
@@ -156,10 +249,16 @@ impl Replay {
 
     /// Asks for the functions of new codes and adds them.
     fn register(&mut self, codes: &[u32], register: &Bound<'_, PyAny>) -> PyResult<()> {
-        for entry in register.call1((codes.to_vec(),))?.extract::<Vec<Registration>>()? {
-            if let Some(config) = entry.config {
+        self.add(register.call1((codes.to_vec(),))?.extract::<Vec<Registration>>()?)
+    }
+
+    fn add(&mut self, entries: Vec<Registration>) -> PyResult<()> {
+        for entry in entries {
+            if let Some(epochs) = entry.config {
                 let function = entry.function.map(FunctionId);
-                let number = self.core.add_function(config.into(), function).0;
+                let epochs =
+                    epochs.into_iter().map(|(epoch, config)| (epoch, config.into())).collect();
+                let number = self.core.add_function(entry.name, epochs, function).0;
                 if number != entry.number {
                     return Err(internal("functions are numbered in the order of registration"));
                 }
@@ -193,6 +292,9 @@ impl Replay {
                 functions,
                 durations: columns.durations,
                 inits: columns.inits,
+                memory: columns.memory,
+                extras: columns.extras,
+                codes: Some(columns.codes),
                 rows: columns.rows,
                 identities: identities.as_ref().map(|identities| identities as &dyn Identities),
             };

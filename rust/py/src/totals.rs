@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, UInt32Array, UInt64Array};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, UInt32Array, UInt64Array};
+use lambda_replay_core::meters::{Bill, Distribution, Extra, ExtraRow};
 use lambda_replay_core::metrics::{MinuteRow, Totals};
 use lambda_replay_core::model::concurrency::Limit;
+use lambda_replay_core::model::state_keys::KeyStatistics;
+use lambda_replay_core::outcome::OutcomeKind;
 use lambda_replay_core::time::Micros;
 use pyo3::PyResult;
 
@@ -70,7 +73,131 @@ pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
         ran.then_some(totals.counts.duration_max.0 as f64 / 1_000.0)
     });
     add("duration_max_ms", Arc::new(max.collect::<Float64Array>()));
+    for (place, outcome) in OutcomeKind::NAMES.iter().enumerate() {
+        let rows = totals.iter().map(|totals| totals.outcomes[place]);
+        add(outcome, Arc::new(rows.collect::<UInt64Array>()));
+    }
+    add("never_ran", count(|totals| totals.never_ran));
+    add("errors", count(|totals| totals.errors));
+    add("conflicts", count(|totals| totals.conflicts));
+    let waited = totals.iter().map(|totals| totals.lock_wait as f64 / 1e6);
+    add("lock_wait_s", Arc::new(waited.collect::<Float64Array>()));
+    add("provisioned_invocations", count(|totals| totals.provisioned));
+    add("spillover_invocations", count(|totals| totals.spillover));
+    add("deliveries", count(|totals| totals.deliveries));
+    add("async_error", count(|totals| totals.async_errors));
+    for (name, values) in [
+        ("wait", totals.iter().map(|totals| &totals.waits).collect::<Vec<_>>()),
+        ("async_age", totals.iter().map(|totals| &totals.ages).collect()),
+    ] {
+        for (column, array) in distribution(&values) {
+            add(&format!("{name}_{column}_ms"), array);
+        }
+    }
     Table::new(names.iter().map(String::as_str).zip(arrays).collect())
+}
+
+/// Mean, percentiles and maximum of each, ms; null where there is nothing.
+fn distribution(values: &[&Distribution]) -> Vec<(&'static str, ArrayRef)> {
+    let column = |value: &dyn Fn(&Distribution) -> f64| -> ArrayRef {
+        let known = |one: &&Distribution| (one.histogram.count() > 0).then(|| value(one));
+        Arc::new(values.iter().map(known).collect::<Float64Array>())
+    };
+    let mut columns = vec![
+        ("mean", column(&|one| one.sum as f64 / 1_000.0 / one.histogram.count() as f64)),
+        ("max", column(&|one| one.max.0 as f64 / 1_000.0)),
+    ];
+    for (name, permille) in PERMILLES {
+        let of = |one: &Distribution| {
+            one.histogram.percentile(permille).map_or(0.0, |span| span.0 as f64 / 1_000.0)
+        };
+        columns.push((name, column(&of)));
+    }
+    columns
+}
+
+/// What was counted beyond the minutes: partial rows by function and minute.
+pub(crate) fn extras_table(rows: &[ExtraRow]) -> PyResult<Table> {
+    let count = |value: fn(&Extra) -> u64| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| value(&row.extra)).collect::<UInt64Array>())
+    };
+    // Microseconds: these are added up before they become a unit of people's.
+    let span = |value: fn(&Extra) -> Micros| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(value(&row.extra).0)).collect::<Int64Array>())
+    };
+    let minutes = rows.iter().map(|row| Some(row.minute.0)).collect::<Int64Array>();
+    let functions = rows.iter().map(|row| Some(row.function.0)).collect::<UInt32Array>();
+    let shares = rows.iter().map(|row| Some(row.extra.utilisation_max)).collect::<Float64Array>();
+    Table::new(vec![
+        ("timestamp", Arc::new(minutes)),
+        ("function", Arc::new(functions)),
+        ("late_invocations", count(|extra| extra.late_invocations)),
+        ("late_cold_starts", count(|extra| extra.late_cold_starts)),
+        ("late_duration_us", span(|extra| extra.late_duration_sum)),
+        ("late_duration_max_us", span(|extra| extra.late_duration_max)),
+        ("errors", count(|extra| extra.errors)),
+        ("lock_wait_us", span(|extra| extra.lock_wait_sum)),
+        ("extension_us", span(|extra| extra.extension_sum)),
+        ("extension_max_us", span(|extra| extra.extension_max)),
+        ("provisioned", count(|extra| extra.provisioned)),
+        ("spillover", count(|extra| extra.spillover)),
+        ("utilisation_samples", count(|extra| extra.utilisation_samples)),
+        ("utilisation_max", Arc::new(shares)),
+        ("received", count(|extra| extra.received)),
+        ("dropped", count(|extra| extra.dropped)),
+        ("dropped_samples", count(|extra| extra.dropped_samples)),
+        ("ages", count(|extra| extra.ages)),
+        ("age_us", span(|extra| extra.age_sum)),
+        ("age_max_us", span(|extra| extra.age_max)),
+    ])
+}
+
+/// What each function is billed for, by month and kind.
+pub(crate) fn bills_table(bills: &[(u32, Bill)]) -> PyResult<Table> {
+    let count = |value: fn(&Bill) -> u64| -> ArrayRef {
+        Arc::new(bills.iter().map(|(_, bill)| value(bill)).collect::<UInt64Array>())
+    };
+    let flag = |value: fn(&Bill) -> bool| -> ArrayRef {
+        Arc::new(BooleanArray::from(bills.iter().map(|(_, bill)| value(bill)).collect::<Vec<_>>()))
+    };
+    let functions = bills.iter().map(|(function, _)| Some(*function)).collect::<UInt32Array>();
+    let months = bills.iter().map(|(_, bill)| Some(i64::from(bill.month))).collect::<Int64Array>();
+    Table::new(vec![
+        ("function", Arc::new(functions)),
+        ("month", Arc::new(months)),
+        ("arm", flag(|bill| bill.arm)),
+        ("configured", flag(|bill| bill.configured)),
+        ("provisioned", flag(|bill| bill.provisioned)),
+        ("requests", count(|bill| bill.requests)),
+        ("extra_requests", count(|bill| bill.extra_requests)),
+        ("mb_ms", count(|bill| bill.mb_ms)),
+        ("storage_mb_ms", count(|bill| bill.storage_mb_ms)),
+        ("free_mb_ms", count(|bill| bill.free_mb_ms)),
+    ])
+}
+
+/// The hottest shared records.
+pub(crate) fn keys_table(keys: &[(u32, KeyStatistics)]) -> PyResult<Table> {
+    let count = |value: fn(&KeyStatistics) -> u64| -> ArrayRef {
+        Arc::new(keys.iter().map(|(_, key)| value(key)).collect::<UInt64Array>())
+    };
+    let span = |value: fn(&KeyStatistics) -> Micros| -> ArrayRef {
+        let micros: Vec<i64> = keys.iter().map(|(_, key)| value(key).0).collect();
+        Arc::new(millis(&micros, None))
+    };
+    let numbers = keys.iter().map(|(key, _)| Some(*key)).collect::<UInt32Array>();
+    Table::new(vec![
+        ("key", Arc::new(numbers)),
+        ("runs", count(|key| key.runs)),
+        ("writers", count(|key| key.writers)),
+        ("waits", count(|key| key.waits)),
+        ("wait_ms", span(|key| key.total_wait)),
+        ("longest_wait_ms", span(|key| key.longest_wait)),
+        ("longest_queue", count(|key| u64::from(key.longest_queue))),
+        ("time_outs", count(|key| key.time_outs)),
+        ("conflicts", count(|key| key.conflicts)),
+        ("wait_billed_ms", count(|key| key.wait_billed_ms)),
+    ])
 }
 
 /// A row per function and minute; `function` is null for the Region.
@@ -79,8 +206,7 @@ pub(crate) fn minutes_table(rows: &[MinuteRow]) -> PyResult<Table> {
         Arc::new(rows.iter().map(value).collect::<UInt64Array>())
     };
     let span = |value: fn(&MinuteRow) -> Micros| -> ArrayRef {
-        let micros: Vec<i64> = rows.iter().map(|row| value(row).0).collect();
-        Arc::new(millis(&micros, None))
+        Arc::new(rows.iter().map(|row| Some(value(row).0)).collect::<Int64Array>())
     };
     let minutes = rows.iter().map(|row| Some(row.minute.0)).collect::<Int64Array>();
     let functions = rows.iter().map(|row| row.function.map(|function| function.0));
@@ -90,10 +216,13 @@ pub(crate) fn minutes_table(rows: &[MinuteRow]) -> PyResult<Table> {
         ("invocations", count(|row| row.counts.invocations)),
         ("throttles", count(|row| row.counts.throttles)),
         ("cold_starts", count(|row| row.counts.cold_starts)),
-        ("duration_ms", span(|row| row.counts.duration_sum)),
-        ("duration_max_ms", span(|row| row.counts.duration_max)),
+        ("duration_us", span(|row| row.counts.duration_sum)),
+        ("duration_max_us", span(|row| row.counts.duration_max)),
         ("concurrency", count(|row| u64::from(row.concurrency))),
         ("environments", count(|row| u64::from(row.environments))),
+        ("provisioned_concurrency", count(|row| u64::from(row.provisioned))),
+        ("unreserved", count(|row| u64::from(row.unreserved))),
+        ("claimed", count(|row| u64::from(row.claimed))),
     ])
 }
 

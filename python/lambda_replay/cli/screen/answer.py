@@ -5,41 +5,60 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lambda_replay.cli.screen.figures import billed, clock, count, hours, plural, share, span_ms
+from lambda_replay.cli.screen.blocks import async_events, cost, errors, pending, provisioned, state
+from lambda_replay.cli.screen.figures import (
+    billed,
+    clock,
+    count,
+    hours,
+    mean,
+    plural,
+    share,
+    span_ms,
+)
+from lambda_replay.cli.screen.limits import InForce, claimed
+from lambda_replay.cli.screen.look import MARGIN
 from lambda_replay.cli.screen.spark import Grid, bars
 
 if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look
     from lambda_replay.results import ReplayResult
 
-__all__ = ["MARGIN", "answer"]
+__all__ = ["answer"]
 
-#: Where the text begins; labels stand before it.
-MARGIN = 14
 #: Room for what stands after the bars of a line over time.
 _AFTER_BARS = 26
 
-_LIMITS = {
-    "account_concurrency": "the account's concurrency limit",
-    "reserved_concurrency": "reserved concurrency",
-    "reserved_zero": "reserved concurrency of 0",
-    "latest_blocked": "$LATEST being blocked",
-    "account_rps": "the account's request rate",
-    "reserved_rps": "the request rate of reserved concurrency",
-    "scaling_rate": "the scaling rate",
-}
 
+def answer(result: ReplayResult, look: Look, *, tight: bool = False, most: int = 2) -> list[str]:
+    """Give the lines that answer the question.
 
-def answer(result: ReplayResult, look: Look) -> list[str]:
-    """Give the lines that answer the question."""
+    Parameters
+    ----------
+    result
+        What the replay says.
+    look
+        What the stream can show.
+    tight
+        Whether bars are left out.
+    most
+        Lines of a paragraph.
+    """
     if result.summary.records == 0:
         return ["the trace has no rows: nothing was replayed"]
-    grid = Grid(result.region, look.width - MARGIN - _AFTER_BARS)
+    grid = None if tight else Grid(result.region, look.width - MARGIN - _AFTER_BARS)
+    force = InForce.of(result)
     blocks = [
-        ("throttled", _throttled(result, grid, look)),
-        ("cold starts", _cold_starts(result)),
-        ("concurrency", _concurrency(result, grid, look)),
+        ("throttled", _throttled(result, force, grid, look, most)),
+        ("errors", errors(result, look)),
+        ("async events", async_events(result, look, most)),
+        ("pending", pending(result, look)),
+        ("shared state", state(result, look, most)),
+        ("provisioned", provisioned(result, look, most)),
+        ("cold starts", _cold_starts(result, tight=tight)),
+        ("concurrency", _concurrency(result, force, grid, look)),
         ("durations", _durations(result)),
+        ("cost", cost(result, look, most)),
     ]
     return [
         ("" if at else label).ljust(MARGIN) + line
@@ -48,46 +67,51 @@ def answer(result: ReplayResult, look: Look) -> list[str]:
     ]
 
 
-def _throttled(result: ReplayResult, grid: Grid, look: Look) -> list[str]:
+def _throttled(
+    result: ReplayResult, force: InForce, grid: Grid | None, look: Look, most: int
+) -> list[str]:
     summary = result.summary
-    limit = result.scenario.resolve().account.concurrency
     requests = plural(summary.records, "request")
     if summary.throttles == 0:
         none = look.paint("none", "green", bold=True)
-        # True while the account's limit is the only one: before it binds, it changes nothing.
-        lowest = f"nor under any from {count(summary.max_concurrency)} up"
-        return [f"{none} of {requests} under a limit of {count(limit)}, {lowest}"]
-    number = look.paint(count(summary.throttled), "red", bold=True)
-    part = share(summary.throttled, summary.records)
-    throttles = grid.total("Throttles")
-    return [
-        f"{number} of {requests} ({part}), {_by(summary.throttles_by_limit, limit)}",
-        "; ".join(_worst(result)),
-        f"{bars(throttles, look)}  up to {count(max(throttles))} per {grid}",
-    ]
+        first, *others = force.none(result)
+        answers = look.fill([f"{none} of {requests} {first}", *others], most)
+        return answers + look.fill(force.names(), most, joint="; ")
+    lost = look.paint(count(summary.throttled), "red", bold=True) if summary.throttled else "none"
+    first = f"{lost} of {requests}"
+    if summary.throttled:
+        first += f" ({share(summary.throttled, summary.records)})"
+    by = _by(result, force, look, most)
+    if summary.throttles != summary.throttled:
+        # Asynchronous events and clients try again.
+        refusals = plural(summary.throttles, "refusal")
+        lines = [*look.fill([f"{first} for good", f"{refusals} with retries:"], most, "; "), *by]
+    elif len(by) == 1 and len(summary.throttles_by_limit) == 1:
+        lines = [f"{first}, {by[0]}"]
+    else:
+        lines = [f"{first}:", *by]
+    lines.append("; ".join(_worst(result)))
+    if grid is not None:
+        throttles = grid.total("Throttles")
+        lines.append(f"{bars(throttles, look)}  up to {count(max(throttles))} per {grid}")
+    return lines
 
 
-def _by(by_limit: dict[str, int], limit: int) -> str:
+def _by(result: ReplayResult, force: InForce, look: Look, most: int) -> list[str]:
     """Say which limits did it, the worst first."""
-    ordered = sorted(by_limit.items(), key=lambda item: -item[1])
-    named = [
-        (_LIMITS.get(name, name) + (f" of {count(limit)}" if name == "account_concurrency" else ""))
-        for name, _ in ordered
-    ]
+    ordered = sorted(result.summary.throttles_by_limit.items(), key=lambda item: -item[1])
+    names = [force.called(limit, result, look) for limit, _ in ordered]
     if len(ordered) == 1:
-        return f"all by {named[0]}"
-    first = f"{count(ordered[0][1])} by {named[0]}"
-    second = f"{count(ordered[1][1])} by {named[1]}"
-    left = sum(number for _, number in ordered[2:])
-    return f"{first}, {second}" + (f", {count(left)} by others" if left else "")
+        return [f"all by {names[0]}"]
+    parts = [f"{count(number)} by {name}" for (_, number), name in zip(ordered, names, strict=True)]
+    return look.fill(parts, most)
 
 
 def _worst(result: ReplayResult) -> list[str]:
     """Say when it was worst: ten seconds, and a minute."""
-    trace, worst = result.trace, result.summary.worst_10s
-    assert trace.first is not None
-    assert trace.last is not None
-    day = trace.first.date() != trace.last.date()
+    worst = result.summary.worst_10s
+    times = result.region["timestamp"].dt.date()
+    day = times.min() != times.max()
     texts = []
     if worst is not None:
         texts.append(f"worst 10 s: {count(worst.throttles)} from {clock(worst.from_, day=day)}")
@@ -101,7 +125,7 @@ def _worst(result: ReplayResult) -> list[str]:
     return texts
 
 
-def _cold_starts(result: ReplayResult) -> list[str]:
+def _cold_starts(result: ReplayResult, *, tight: bool) -> list[str]:
     summary = result.summary
     text = (
         f"{count(summary.cold_starts)} of {plural(summary.invocations, 'invocation')}"
@@ -110,19 +134,23 @@ def _cold_starts(result: ReplayResult) -> list[str]:
     if summary.init_s > 0:
         return [f"{text}, which waited {span_ms(summary.init_s * 1_000)} for init in all"]
     if summary.cold_starts and not result.trace.has_init:
-        return [text, "they cost no time here: neither the trace nor the scenario has init times"]
+        free = "they cost no time here: neither the trace nor the scenario has init times"
+        return [f"{text}, without init times"] if tight else [text, free]
     return [text]
 
 
-def _concurrency(result: ReplayResult, grid: Grid, look: Look) -> list[str]:
-    at = result.summary.concurrency
-    limit = result.scenario.resolve().account.concurrency
+def _concurrency(result: ReplayResult, force: InForce, grid: Grid | None, look: Look) -> list[str]:
+    summary, at = result.summary, result.summary.concurrency
     text = (
-        f"mean {at.mean:.3g}, p50 {count(at.p50)}, p99 {count(at.p99)},"
-        f" max {count(at.max)} of {count(limit)}"
+        f"mean {mean(at.mean)}, p50 {count(at.p50)}, p99 {count(at.p99)},"
+        f" max {count(at.max)} of {force.limit}"
     )
-    if at.max >= limit:
-        text += f"; used up for {span_ms(result.summary.at_limit_s * 1_000)}"
+    if len(force.concurrency) == 1 and at.max >= force.concurrency[0]:
+        text += f"; used up for {span_ms(summary.at_limit_s * 1_000)}"
+    elif (units := claimed(result)) > at.max:
+        text += f"; {count(units)} claimed at most"
+    if grid is None:
+        return [text]
     peaks = grid.largest("ConcurrentExecutions")
     return [text, f"{bars(peaks, look)}  peaks per {grid}"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from lambda_replay.cli.screen.answer import MARGIN, answer
+from lambda_replay.cli.screen.answer import answer
 from lambda_replay.cli.screen.figures import clock, count, plural, rate, span
 from lambda_replay.cli.screen.functions import functions_table
+from lambda_replay.cli.screen.look import MARGIN
 from lambda_replay.cli.screen.notes import notes
 from lambda_replay.cli.screen.proposal import next_command
 
@@ -25,8 +26,31 @@ __all__ = ["Asked", "compose"]
 #: Lines of the screen; one more than these is for the shell's prompt.
 LINES = 39
 #: Functions that are shown; more would push the answer out of sight.
-MOST_FUNCTIONS, LEAST_FUNCTIONS = 10, 1
-MOST_CHECKS = 4
+MOST_FUNCTIONS = 10
+
+
+class _Fit(NamedTuple):
+    """How much the parts of a screen may take."""
+
+    #: Functions that there should be room for.
+    rows: int
+    #: Lines of a note.
+    notes: int
+    checks: int
+    #: Whether bars are left out, and how many lines a paragraph of the answer may take.
+    tight: bool
+    lines: int = 2
+
+
+#: From roomy to tight: the first that fits is taken.
+_FITS = (
+    _Fit(rows=5, notes=4, checks=4, tight=False),
+    _Fit(rows=4, notes=2, checks=4, tight=False),
+    _Fit(rows=3, notes=1, checks=4, tight=False),
+    _Fit(rows=2, notes=1, checks=3, tight=True),
+    _Fit(rows=1, notes=1, checks=2, tight=True),
+    _Fit(rows=1, notes=1, checks=2, tight=True, lines=1),
+)
 
 
 @dataclass(frozen=True)
@@ -72,16 +96,21 @@ def compose(
     list of str
         At most 40 lines of ``look.width`` cells, unless ``asked.verbose``.
     """
-    above = [*_head(result, asked, look), ""]
-    if checks:
-        above += [*_checks(checks, look), ""]
-    above += [*answer(result, look), ""]
-    below = [*notes(result, look, verbose=asked.verbose), "", next_command(result, asked, look)]
-    table: list[str] = []
-    if result.summary.records:
+    head = [*_head(result, asked, look), ""]
+    last = ["", next_command(result, asked, look)]
+    for fit in _FITS:
+        above = list(head)
+        if checks:
+            above += [*_checks(checks, look, fit.checks), ""]
+        above += [*answer(result, look, tight=fit.tight, most=fit.lines), ""]
+        below = [*notes(result, look, verbose=asked.verbose, most=fit.notes), *last]
         # The table's head, what it leaves out, its total, and the empty line after it.
         room = LINES - len(above) - len(below) - 4
-        rows = max(LEAST_FUNCTIONS, min(MOST_FUNCTIONS, room))
+        if room >= fit.rows:
+            break
+    table: list[str] = []
+    if result.summary.records:
+        rows = max(1, min(MOST_FUNCTIONS, room))
         table = [*functions_table(result, rows, look), ""]
     return [look.clip(line) for line in [*above, *table, *below]]
 
@@ -131,10 +160,10 @@ def _scenario(chosen: Chosen, look: Look, room: int) -> str:
     return prefix + look.name(text, max(8, room - len(prefix)))
 
 
-def _checks(checks: Sequence[CheckResult], look: Look) -> list[str]:
+def _checks(checks: Sequence[CheckResult], look: Look, most: int) -> list[str]:
     """Show the conditions, those that fail the run first."""
     ordered = sorted(checks, key=lambda check: (not check.holds, check.value is not None))
-    shown = ordered if len(ordered) <= MOST_CHECKS else ordered[: MOST_CHECKS - 1]
+    shown = ordered if len(ordered) <= most else ordered[: most - 1]
     failing = sum(check.holds for check in checks)
     verdict = (
         look.paint(f"{count(failing)} of {count(len(checks))} fail this run", "red", bold=True)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
-__all__ = ["billed", "clock", "count", "hours", "plural", "rate", "share", "span", "span_ms"]
+__all__ = [
+    "billed",
+    "clock",
+    "count",
+    "hours",
+    "mean",
+    "money",
+    "plural",
+    "rate",
+    "share",
+    "span",
+    "span_ms",
+]
 
 
 def count(number: int) -> str:
     """Print a whole number with its thousands apart."""
     return f"{number:,}"
+
+
+def mean(value: float) -> str:
+    """Print a mean of counts, three digits that count."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
 
 
 def plural(number: int, noun: str) -> str:
@@ -86,6 +104,30 @@ def hours(seconds: float) -> str:
     if seconds < 360:
         return ""
     return f" ({seconds / 3_600:,.0f} h)" if seconds >= 360_000 else f" ({seconds / 3_600:.3g} h)"
+
+
+def money(usd: float, of: float | None = None) -> str:
+    """Print US dollars, three digits that count, or cents from ten dollars on.
+
+    Parameters
+    ----------
+    usd
+        How many.
+    of
+        A sum that they are part of, whose digits they get.
+    """
+    whole = usd if of is None else of
+    if usd <= 0 or whole <= 0:
+        return "$0"
+    # As many decimals as three digits take; an exponent is no price.
+    decimals = min(7, max(2, 2 - math.floor(math.log10(whole)))) if whole < 10_000 else 0
+    least = 10.0**-decimals
+    if usd < least / 2:
+        return f"<${least:.{decimals}f}"
+    text = f"{usd:,.{decimals}f}"
+    if of is None and usd < 1:
+        text = text.rstrip("0")
+    return f"${text}"
 
 
 def clock(at: datetime, *, day: bool, seconds: bool = True) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lambda_replay.cli.screen.figures import billed, count, share, span_ms
+from lambda_replay.cli.screen.figures import billed, count, money, share, span_ms
 from lambda_replay.cli.screen.table import Column, lay_out
 
 if TYPE_CHECKING:
@@ -23,9 +23,13 @@ _SHORT_LIMITS = {
     "account_rps": "account rate",
     "reserved_rps": "reserved rate",
     "scaling_rate": "scaling rate",
+    "fault": "fault",
 }
 
-_SUMS = ("records", "invocations", "throttled", "throttles", "cold_starts", "billed_ms")
+_SUMS = (
+    *("records", "invocations", "throttled", "throttles", "dropped", "error", "cold_starts"),
+    *("lost", "lock_wait_s", "billed_ms", "cost_usd"),
+)
 
 
 def functions_table(result: ReplayResult, most: int, look: Look) -> list[str]:
@@ -40,8 +44,10 @@ def functions_table(result: ReplayResult, most: int, look: Look) -> list[str]:
     look
         What the stream can show.
     """
-    functions = result.functions.sort(
-        ["throttled", "records", "function"], descending=[True, True, False]
+    # The rate is of whole numbers.
+    lost = (pl.col("loss_rate") * pl.col("records")).round().cast(pl.UInt64).alias("lost")
+    functions = result.functions.with_columns(lost).sort(
+        ["lost", "throttles", "records", "function"], descending=[True, True, True, False]
     )
     if functions.height == most + 1:
         # A line for the rest would take as much room as the function itself.
@@ -55,36 +61,65 @@ def functions_table(result: ReplayResult, most: int, look: Look) -> list[str]:
     if functions.height > 1:
         rows.append(_total(result))
         names.append(f"all {count(functions.height)}")
-    by_loss = result.summary.throttles > 0
-    order = "most throttled first" if by_loss else "most requests first"
-    lines = lay_out(f"function, {order}", names, _columns(result, rows), look)
+    lines = lay_out(f"function, {_order(result)}", names, _columns(result, rows), look)
     return [look.paint(lines[0], bold=True), *lines[1:]]
+
+
+def _order(result: ReplayResult) -> str:
+    summary = result.summary
+    if not summary.loss_rate and not summary.throttles:
+        return "most requests first"
+    only_throttled = summary.loss_rate == summary.throttle_rate
+    return "most throttled first" if only_throttled else "most lost first"
 
 
 def _total(result: ReplayResult) -> dict[str, Any]:
     summary = result.summary.to_dict()
-    return {**summary, "billed_ms": summary["billed_s"] * 1_000}
+    cost = summary["cost_usd"]
+    return {
+        **summary,
+        "lost": round((summary["loss_rate"] or 0) * summary["records"]),
+        "billed_ms": summary["billed_s"] * 1_000,
+        "cost_usd": None if cost is None else cost["total"],
+    }
 
 
 def _columns(result: ReplayResult, rows: list[dict[str, Any]]) -> list[Column]:
-    columns = [Column("requests", [count(row["records"]) for row in rows], drop=3)]
-    if result.summary.throttles:
-        columns += [
-            Column("throttled", [count(row["throttled"]) for row in rows]),
-            Column("share", [share(row["throttled"], row["records"]) for row in rows]),
-        ]
+    summary, facts = result.summary, result.facts
+
+    def counts(head: str, name: str, drop: int = 0) -> Column:
+        return Column(head, [count(row[name]) for row in rows], drop=drop)
+
+    columns = [counts("requests", "records", drop=3)]
+    if summary.throttles or not summary.loss_rate:
+        columns.append(counts("throttled", "throttled", drop=0 if summary.throttled else 2))
+    if summary.dropped:
+        columns.append(counts("dropped", "dropped"))
+    if summary.error:
+        columns.append(counts("errors", "error", drop=4))
+    if summary.loss_rate:
+        head = "share" if summary.loss_rate == summary.throttle_rate else "lost"
+        columns.append(Column(head, [share(row["lost"], row["records"]) for row in rows]))
+    if len(summary.throttles_by_limit) > 1:
         limits = [_by(row.get("throttles_by_limit")) for row in rows]
-        if len(result.summary.throttles_by_limit) > 1:
-            columns.append(Column("by", limits, left=True, drop=6))
-    else:
-        columns.append(Column("throttled", [count(row["throttled"]) for row in rows], drop=2))
-    return [
-        *columns,
-        Column("cold", [count(row["cold_starts"]) for row in rows]),
+        columns.append(Column("by", limits, left=True, drop=9))
+    columns += [
+        counts("cold", "cold_starts"),
         Column("run p99", [_p99(row) for row in rows]),
-        Column("conc. p99/max", [_at_once(row) for row in rows], drop=5),
-        Column("billed", [billed(row["billed_ms"] / 1_000) for row in rows], drop=4),
+        Column("conc. p99/max", [_at_once(row) for row in rows], drop=8),
     ]
+    if "provisioned" in facts:
+        used = [_percent(row.get("utilisation")) for row in rows]
+        columns.append(Column("prov. use", used, drop=6))
+    if summary.lock_wait_s:
+        waits = [span_ms(row["lock_wait_s"] * 1_000) for row in rows]
+        columns.append(Column("lock wait", waits, drop=7))
+    columns.append(Column("billed", [billed(row["billed_ms"] / 1_000) for row in rows], drop=5))
+    if summary.cost_usd is not None:
+        whole = summary.cost_usd["total"]
+        costs = [money(row["cost_usd"] or 0, whole) for row in rows]
+        columns.append(Column("cost", costs, drop=1))
+    return columns
 
 
 def _by(by_limit: dict[str, int] | None) -> str:
@@ -104,3 +139,7 @@ def _p99(row: dict[str, Any]) -> str:
 def _at_once(row: dict[str, Any]) -> str:
     at_once = row.get("concurrency")
     return "" if at_once is None else f"{count(at_once['p99'])}/{count(at_once['max'])}"
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.3g}%"

@@ -15,7 +15,10 @@ from lambda_replay.exceptions import escape
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Look", "is_terminal"]
+__all__ = ["MARGIN", "Look", "is_terminal"]
+
+#: Where the text begins; labels stand before it.
+MARGIN = 14
 
 #: The screen never gets wider, so that it looks the same everywhere and fits a log.
 WIDTH = 100
@@ -131,6 +134,32 @@ class Look:
             else:
                 lines.append(short)
         return lines
+
+    def fill(self, parts: Iterable[str], most: int, joint: str = ", ") -> list[str]:
+        """Set parts, painted or not, on lines beside the margin; breaks fall between parts.
+
+        Parameters
+        ----------
+        parts
+            In order.
+        most
+            Lines that they may take; the last may get too long.
+        joint
+            Stands between parts.
+        """
+        room, lines = self.width - MARGIN, [""]
+        for part in parts:
+            longer = f"{lines[-1]}{joint}{part}"
+            end = len(joint.rstrip())
+            fits = cell_len(click.unstyle(longer)) + end <= room or len(lines) == most
+            if not lines[-1]:
+                lines[-1] = part
+            elif fits:
+                lines[-1] = longer
+            else:
+                lines[-1] += joint.rstrip()
+                lines.append(part)
+        return [line for line in lines if line]
 
     def clip(self, line: str) -> str:
         """Cut a line that is too long after all; on a narrow terminal long lines may wrap."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lambda_replay.cli.screen.answer import MARGIN
+from lambda_replay.cli.screen.look import MARGIN
 from lambda_replay.schema import NOT_MODELLED_COLUMNS
 
 if TYPE_CHECKING:
@@ -19,13 +19,16 @@ __all__ = ["notes"]
 _UNLIMITED = 10_000
 
 
-def notes(result: ReplayResult, look: Look, *, verbose: bool) -> list[str]:
-    """Give the notes, a paragraph each; short ones count what they leave out."""
+def notes(result: ReplayResult, look: Look, *, verbose: bool, most: int = _UNLIMITED) -> list[str]:
+    """Give the notes, a paragraph each of at most so many lines, unless all is wanted.
+
+    Short ones count what they leave out.
+    """
     lines: list[str] = []
-    for label, most, joint, items in _paragraphs(result, verbose=verbose):
+    for label, usual, joint, items in _paragraphs(result, verbose=verbose):
         harmless = [look.plain(item) for item in items]
         if not verbose and harmless:
-            lines += look.wrap(label, harmless, MARGIN, most, joint)
+            lines += look.wrap(label, harmless, MARGIN, min(usual, most), joint)
         elif verbose:
             for at, item in enumerate(harmless):
                 lines += look.wrap("" if at else label, [item], MARGIN, _UNLIMITED, joint)
@@ -41,7 +44,7 @@ def _paragraphs(
     yield "assumed", 4, "; ", _assumed(result)
     undocumented = [
         choice
-        for choice in scenario.resolve().undocumented()
+        for choice in scenario.resolve().undocumented_touching(result.facts)
         # Where the trace has the column, nobody needs the scenario's.
         if not (choice.key == "defaults.init_ms" and trace.has_init)
     ]
@@ -69,9 +72,37 @@ def _assumed(result: ReplayResult) -> list[str]:
     items = []
     if summary.init_s > 0 and not trace.has_init:
         items.append("init times, which the scenario gives")
-    elif summary.init_s > 0:
+    elif summary.init_s > 0 and gives_init(result):
         items.append("the scenario's init times where the trace's are null")
+    if summary.cost_usd is not None and (memory := assumed_memory(result)) is not None:
+        items.append(
+            f"{memory} MB of memory for the cost where neither trace nor scenario gives any"
+        )
     return [*items, *trace.assumed]
+
+
+def gives_init(result: ReplayResult) -> bool:
+    """Tell whether the scenario says what a cold start costs, for some function."""
+    return any(
+        one.key.endswith((".init_ms", ".runtime")) and one.origin != "default"
+        for one in result.scenario.resolve().origins()
+    )
+
+
+def assumed_memory(result: ReplayResult) -> int | None:
+    """Give the memory that functions were priced with for want of any other; None: there is none.
+
+    AWS's default, where neither the trace nor the scenario says how much a function has.
+    """
+    resolved = result.scenario.resolve()
+    given = any(
+        one.key == "defaults.memory_mb" and one.origin != "default" for one in resolved.origins()
+    )
+    if given or result.trace.has_memory:
+        return None
+    settings = [resolved.function(name) for name in result.functions["function"]]
+    own = all(one.memory_is_own for one in settings)
+    return None if own else resolved.defaults.memory_mb
 
 
 def _columns(result: ReplayResult) -> list[str]:

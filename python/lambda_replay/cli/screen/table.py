@@ -15,6 +15,8 @@ __all__ = ["Column", "lay_out"]
 
 _GAP = 2
 _NAME_LEAST, _NAME_MOST = 20, 44
+#: Room for the head of the first column.
+_SHORTEST = len("function")
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,16 @@ def lay_out(head: str, names: Sequence[str], columns: Sequence[Column], look: Lo
         The head, then a line per name, unpainted.
     """
     kept = list(columns)
+    # Short names need less.
+    widest = max(cell_len(look.name(name, _NAME_LEAST)) for name in names)
+    least = max(_SHORTEST, min(_NAME_LEAST, widest))
     while True:
         room = look.width - sum(column.width + _GAP for column in kept)
         droppable = [column for column in kept if column.drop]
-        if room >= _NAME_LEAST or not droppable:
+        if room >= least or not droppable:
             break
         kept.remove(max(droppable, key=lambda column: column.drop))
-    room = max(8, min(room, _NAME_MOST))
+    room = max(_SHORTEST, min(room, _NAME_MOST))
     shown = [look.name(name, room) for name in names]
     if cell_len(head) > room:
         head = head.partition(",")[0]

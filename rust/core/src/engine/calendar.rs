@@ -133,11 +133,19 @@ impl<E: Copy> Calendar<E> {
     }
 
     /// Takes the next event if it is due at `now` or before. `now` is earlier than `Micros::MAX`.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Half of what an event costs is to find it.
     pub fn pop_due(&mut self, now: Micros) -> Option<(Micros, E)> {
+        self.pop_before(now, u64::MAX)
+    }
+
+    /// Takes the next event if it is due before `now`, or at `now` and below `below` in its order.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // The order is a constant for one of its callers.
+    pub fn pop_before(&mut self, now: Micros, below: u64) -> Option<(Micros, E)> {
         loop {
-            if let Some(&Entry { at, event, .. }) = self.open.last() {
-                if at > now {
+            if let Some(&Entry { at, event, order }) = self.open.last() {
+                if at > now || (at == now && order >= below) {
                     self.bound = at;
                     return None;
                 }
@@ -158,8 +166,8 @@ impl<E: Copy> Calendar<E> {
                 continue;
             }
             self.open_slot = slot;
-            let Node { at, event, next, .. } = self.nodes[node as usize];
-            if next == NIL && at <= now {
+            let Node { at, event, next, order } = self.nodes[node as usize];
+            if next == NIL && (at < now || (at == now && order < below)) {
                 // Most slots hold one event that is due: it need not be sorted among any.
                 self.recycle(node);
                 self.seek();

@@ -1,6 +1,15 @@
 //! The event loop: merges the sorted arrivals with the calendar of what is to come, and turns the
 //! answers of the state machines into events, outcomes and metrics.
+//!
+//! [`replay`] owns the loop and the plain pool: synchronous requests under the account's limit
+//! alone, where everything about a request is known when it arrives. Whatever asks for more goes
+//! the careful way: [`requests`] (admission, attempts, retries, events), [`runs`] (how a run goes,
+//! shared state), [`provisioning`] (provisioned pools, changes of configuration).
 
 pub mod calendar;
 pub mod event;
+pub mod provisioning;
 pub mod replay;
+mod requests;
+mod runs;
+mod state_runs;

@@ -4,12 +4,13 @@
 //! scanned while nothing is due: a pool asks for one timer and says, when it fires, when it wants
 //! the next.
 
-use crate::config::IdlePolicy;
+use crate::config::{IdlePolicy, ReusePolicy};
 use crate::ids::EnvironmentId;
 use crate::time::Micros;
 
 /// What is known of a live environment, busy or idle.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Environment {
     /// Number in order of creation; identity in the results.
     pub number: u64,
@@ -19,6 +20,18 @@ pub struct Environment {
     pub idle_for: Micros,
     /// When it expires as things stand; `Micros::MAX` unless idle under `IdlePolicy::Uniform`.
     expires_at: Micros,
+    /// Whose it is: a function version, or a provisioned pool.
+    pub owner: u32,
+    /// Whether it belongs to a provisioned pool.
+    pub provisioned: bool,
+    /// Its next run pays a suppressed init (F3.5).
+    pub needs_init: bool,
+    /// It is reset when its present run is released: a crash or time-out (F3.5).
+    pub resets: bool,
+    /// Its configuration is out of date: it goes at its release (Z8).
+    pub obsolete: bool,
+    /// Whether the place is taken.
+    live: bool,
 }
 
 /// All live environments of an account; places are reused.
@@ -30,13 +43,19 @@ pub struct EnvironmentTable {
 }
 
 impl EnvironmentTable {
-    /// Creates an environment that retires at `retires_at`.
-    pub fn create(&mut self, retires_at: Micros) -> EnvironmentId {
+    /// Creates an environment of `owner` that retires at `retires_at`.
+    pub fn create(&mut self, owner: u32, retires_at: Micros) -> EnvironmentId {
         let record = Environment {
             number: self.created,
             retires_at,
             idle_for: Micros::ZERO,
             expires_at: Micros::MAX,
+            owner,
+            provisioned: false,
+            needs_init: false,
+            resets: false,
+            obsolete: false,
+            live: true,
         };
         self.created += 1;
         if let Some(place) = self.free.pop() {
@@ -70,7 +89,19 @@ impl EnvironmentTable {
         &mut self.records[id.index()]
     }
 
-    fn remove(&mut self, id: EnvironmentId) {
+    /// Marks the busy on-demand environments of a function version as out of date (Z8); idle ones
+    /// have gone before.
+    pub fn make_obsolete(&mut self, owner: u32) {
+        for record in &mut self.records {
+            if record.live && !record.provisioned && record.owner == owner {
+                record.obsolete = true;
+            }
+        }
+    }
+
+    /// Forgets an environment that is in no pool.
+    pub fn remove(&mut self, id: EnvironmentId) {
+        self.records[id.index()].live = false;
         self.free.push(id);
     }
 }
@@ -117,6 +148,78 @@ impl Pool {
     #[inline]
     pub fn reuse(&mut self) -> Option<EnvironmentId> {
         self.idle.pop().map(|idle| idle.environment)
+    }
+
+    /// Whether any environment is idle.
+    #[inline]
+    pub fn has_idle(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
+    /// How many are idle.
+    pub fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// Takes the environment that `policy` chooses (Z6); `draw` gives a number below its argument.
+    pub fn choose(
+        &mut self,
+        policy: ReusePolicy,
+        table: &EnvironmentTable,
+        draw: impl FnOnce(usize) -> usize,
+    ) -> Option<EnvironmentId> {
+        if self.idle.is_empty() {
+            return None;
+        }
+        let place = match policy {
+            ReusePolicy::Mru => self.idle.len() - 1,
+            ReusePolicy::Lru => 0,
+            ReusePolicy::Fifo => {
+                let number = |place: &usize| table.get(self.idle[*place].environment).number;
+                (0..self.idle.len()).min_by_key(number)?
+            }
+            ReusePolicy::Random if self.idle.len() == 1 => 0,
+            ReusePolicy::Random => draw(self.idle.len()),
+        };
+        Some(self.idle.remove(place).environment)
+    }
+
+    /// Adds an idle environment that needs no timer: one of a provisioned pool.
+    pub fn add(&mut self, environment: EnvironmentId, now: Micros) {
+        self.idle.push(Idle { since: now, environment });
+    }
+
+    /// Takes the one idle longest.
+    pub fn take_longest_idle(&mut self) -> Option<EnvironmentId> {
+        (!self.idle.is_empty()).then(|| self.idle.remove(0).environment)
+    }
+
+    /// Idle environments whose lifetime ends at `now` or before, and the next end of one.
+    pub fn retiring(
+        &self,
+        now: Micros,
+        table: &EnvironmentTable,
+    ) -> (Vec<EnvironmentId>, Option<Micros>) {
+        let ends = self.idle.iter().map(|idle| (idle.environment, table.get(idle.environment)));
+        let due = ends.clone().filter(|(_, record)| record.retires_at <= now).map(|(id, _)| id);
+        let next = ends.map(|(_, record)| record.retires_at).filter(|end| *end > now).min();
+        (due.collect(), next.filter(|next| *next < Micros::MAX))
+    }
+
+    /// Puts one environment into the place of another that is idle.
+    pub fn replace(&mut self, old: EnvironmentId, new: EnvironmentId) {
+        for idle in &mut self.idle {
+            if idle.environment == old {
+                idle.environment = new;
+            }
+        }
+    }
+
+    /// Ends every idle environment at once (Z8); how many.
+    pub fn clear(&mut self, table: &mut EnvironmentTable) -> u32 {
+        let gone = self.idle.len();
+        self.evict_first(gone, table);
+        u32::try_from(gone).expect("fewer than 2^32")
     }
 
     /// Takes back an environment whose run ends at `now`.
@@ -274,7 +377,7 @@ mod tests {
         }
 
         fn create(&mut self, retires_at: i64) -> EnvironmentId {
-            self.table.create(Micros(retires_at))
+            self.table.create(0, Micros(retires_at))
         }
 
         fn release(&mut self, environment: EnvironmentId, now: i64) -> Released {

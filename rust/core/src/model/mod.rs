@@ -3,5 +3,10 @@
 //! machine.
 
 pub mod billing;
+pub mod client;
 pub mod concurrency;
 pub mod environments;
+pub mod provisioned;
+pub mod rates;
+pub mod scaling;
+pub mod state_keys;

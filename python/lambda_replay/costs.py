@@ -1,0 +1,106 @@
+"""From what the core metered to what it costs: the only place where bills meet prices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from lambda_replay.exceptions import ScenarioError
+from lambda_replay.pricing import (
+    AllocationRow,
+    FreeSplit,
+    MeterRow,
+    Month,
+    Prices,
+    account_cost,
+    function_costs,
+)
+
+if TYPE_CHECKING:
+    from lambda_replay.engine import Engine
+
+__all__ = ["Costs", "costs_of"]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a replay would have cost, US dollars.
+
+    Attributes
+    ----------
+    account
+        The keys of ``cost_usd``; None where the prices of the Region are not known.
+    functions
+        Totals by function, before tiers and free tier (Z42).
+    missing
+        Why there are no prices.
+    """
+
+    account: dict[str, float] | None
+    functions: dict[str, float] = field(default_factory=dict)
+    missing: str | None = None
+
+
+def costs_of(engine: Engine) -> Costs:
+    """Price what the core metered. Complete once the replay is finished."""
+    account = engine.scenario.account
+    try:
+        prices = Prices.for_region(account.region)
+    except ScenarioError as error:
+        return Costs(None, missing=str(error.problems[0] if error.problems else error))
+    bills = pl.DataFrame(engine.core.bills()).to_dicts()
+    rows = [
+        MeterRow(
+            function=engine.names[bill["function"]],
+            month=_month(bill["month"]),
+            arm=bill["arm"],
+            provisioned_configured=bill["configured"],
+            kind="provisioned" if bill["provisioned"] else "on_demand",
+            invocations=bill["requests"],
+            extra_requests=bill["extra_requests"],
+            mb_ms=bill["mb_ms"],
+            storage_mb_ms=bill["storage_mb_ms"],
+        )
+        for bill in bills
+    ]
+    pools = engine.core.provisioned_pools()
+    first = engine.first_month()
+    unit = account.billing_unit_us
+    for pool in pools:
+        billed_ms = -(-max(pool["init_us"], 1) // unit) * unit // 1_000 if pool["init_us"] else 0
+        rows.append(
+            MeterRow(
+                function=engine.names[pool["function"]],
+                month=first,
+                arm=pool["arm"],
+                provisioned_configured=True,
+                kind="provisioned",
+                invocations=0,
+                init_mb_ms=pool["inits"] * billed_ms * pool["memory_mb"],
+            )
+        )
+    allocations = [
+        AllocationRow(
+            engine.names[pool["function"]], pool["arm"], pool["billed_us"] * pool["memory_mb"]
+        )
+        for pool in pools
+    ]
+    split: dict[Month, FreeSplit] | None = None
+    if account.free_tier:
+        parts: dict[Month, list[int]] = defaultdict(lambda: [0, 0])
+        for bill in bills:
+            parts[_month(bill["month"])][bill["arm"]] += bill["free_mb_ms"]
+        split = {month: FreeSplit(*part) for month, part in parts.items()}
+    total = account_cost(
+        rows, allocations, free_tier=account.free_tier, prices=prices, free_split=split
+    )
+    functions = function_costs(rows, allocations, prices)
+    return Costs(total.usd(), {name: float(cost.total) for name, cost in functions.items()})
+
+
+def _month(number: int) -> Month:
+    """Year and month of year x 12 + month - 1."""
+    return number // 12, number % 12 + 1

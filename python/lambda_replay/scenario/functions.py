@@ -1,0 +1,312 @@
+"""What ``[defaults]`` and ``[functions.NAME]`` may say (F3, F5, Z56)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, Final, cast
+
+from pydantic import Field, RootModel, model_validator
+
+from lambda_replay.scenario import limits
+from lambda_replay.scenario.eras import Era
+from lambda_replay.scenario.section import Section, about
+from lambda_replay.scenario.takes import (
+    INSTANT,
+    Context,
+    Takes,
+    check_number,
+    check_whole,
+    choice,
+    choices,
+    fail,
+    flag,
+    number,
+    seconds,
+    table,
+    text,
+    whole,
+)
+from lambda_replay.scenario.units import Number, exact
+
+__all__ = [
+    "CLIENTS",
+    "OF_POOL",
+    "ClientSection",
+    "FunctionSection",
+    "PoolSection",
+    "ScheduleSection",
+    "TrackingSection",
+    "runtime_family",
+]
+
+_COUNTS: Final = limits.COUNT_RANGE.value
+#: Keys of one pool; a table without any of them has pools by qualifier (Z22).
+OF_POOL: Final = ("initial", "target_tracking", "schedule")
+
+
+def _check_target(value: object, _era: Era) -> Fraction:
+    return exact(check_number(value, *limits.TARGET_RANGE.value))
+
+
+class TrackingSection(Section):
+    """``target_tracking``: Application Auto Scaling of a pool (F3.9, Z25)."""
+
+    target: Annotated[
+        Fraction,
+        Takes(
+            _check_target,
+            "a number from {} to {}".format(*limits.TARGET_RANGE.value),
+            Annotated[float, Field(ge=0.1, le=0.9)],
+        ),
+    ] = Field(description="Utilisation to keep, 0.1 to 0.9.")
+    min: Annotated[int, whole(_COUNTS)] = Field(description="Fewest environments.")
+    max: Annotated[int, whole(_COUNTS)] = Field(description="Most environments.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> TrackingSection:
+        _check_bounds(self.min, self.max)
+        return self
+
+
+class ScheduleSection(Section):
+    """An entry of ``schedule``: other bounds from an instant on (Z25)."""
+
+    at: Annotated[int | None, INSTANT] = Field(default=None, description="From when on.")
+    cron: Annotated[
+        str | None,
+        Takes(
+            lambda value, era: fail(
+                "not_modelled", what="schedules by cron expression", rule="Z25"
+            ),
+            "at = a date and time",
+            str,
+        ),
+    ] = Field(default=None, description="Not modelled yet: write at.")
+    min: Annotated[int | None, whole(_COUNTS)] = Field(
+        default=None, description="Fewest environments from then on."
+    )
+    max: Annotated[int | None, whole(_COUNTS)] = Field(
+        default=None, description="Most environments from then on."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> ScheduleSection:
+        if self.at is None and self.cron is None:
+            fail("missing_key", at="at", expected="a date and time such as 2026-03-01T12:00:00Z")
+        if self.min is None and self.max is None:
+            fail("contradiction", detail="an entry needs min, max or both")
+        _check_bounds(self.min, self.max)
+        return self
+
+
+def _check_bounds(least: int | None, most: int | None) -> None:
+    if least is not None and most is not None and least > most:
+        fail("contradiction", at="min", detail=f"min {least} is above max {most}")
+
+
+class PoolSection(Section):
+    """Provisioned concurrency of one pool (Z22)."""
+
+    initial: Annotated[int | None, whole(_COUNTS)] = Field(
+        default=None, description="Environments that are READY when the trace starts. Default 0."
+    )
+    target_tracking: TrackingSection | None = None
+    schedule: list[ScheduleSection] = Field(
+        default_factory=list, description="Other bounds from an instant on."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> PoolSection:
+        """Refuse entries that contradict each other or what came before."""
+        bounds = self.target_tracking
+        least, most = (bounds.min, bounds.max) if bounds is not None else (0, None)
+        seen: dict[int, int] = {}
+        for i, entry in sorted(enumerate(self.schedule), key=lambda item: item[1].at or 0):
+            if entry.at is None:
+                continue
+            if entry.at in seen:
+                detail = f"schedule[{seen[entry.at]}] and schedule[{i}] are for the same instant"
+                fail("contradiction", at="schedule", detail=detail)
+            seen[entry.at] = i
+            least = least if entry.min is None else entry.min
+            most = most if entry.max is None else entry.max
+            if most is not None and least > most:
+                detail = f"from schedule[{i}] on min {least} is above max {most}"
+                fail("contradiction", at="schedule", detail=detail)
+        return self
+
+
+class _ByQualifier(RootModel[dict[str, PoolSection]]):
+    """Pools by qualifier."""
+
+
+#: ``{None: pool}``: one pool for all rows of the name; else pools by qualifier; "off".
+Provisioned = dict[str | None, PoolSection]
+
+_PROVISIONED: Final = (
+    "an integer from 0, a table with initial, target_tracking and schedule, "
+    'a table of these by qualifier, or "off"'
+)
+
+
+def _check_provisioned(value: object, era: Era) -> Provisioned | str:
+    context = Context(era=era)
+    if value == "off":
+        return "off"
+    if not isinstance(value, dict):
+        return {None: PoolSection(initial=check_whole(value, _COUNTS))}
+    if any(key in OF_POOL for key in value):
+        return {None: PoolSection.model_validate(value, context=context)}
+    if "$LATEST" in value:
+        detail = "provisioned concurrency is for versions and aliases, never for $LATEST (F3.9)"
+        fail("contradiction", at="$LATEST", detail=detail)
+    if "" in value:
+        fail("contradiction", detail="the name of a qualifier is empty")
+    # The short form of a pool: live = 15.
+    tables = {
+        key: {"initial": one} if isinstance(one, int) and not isinstance(one, bool) else one
+        for key, one in value.items()
+        if one != "off"
+    }
+    return cast("Provisioned", _ByQualifier.model_validate(tables, context=context).root)
+
+
+# ---------------------------------------------------------------------------- clients
+
+
+class ClientSection(Section):
+    """``client_retry`` as a table: what a synchronous caller does about a 429 (Z28)."""
+
+    max_attempts: Annotated[int | None, whole(limits.CLIENT_ATTEMPTS_RANGE.value)] = Field(
+        default=None, description=about("Tries in all.", limits.CLIENT_ATTEMPTS)
+    )
+    base_s: Annotated[Number | None, seconds(least=0)] = Field(
+        default=None, description=about("First wait; it doubles.", limits.CLIENT_BASE_S)
+    )
+    cap_s: Annotated[Number | str | None, seconds("off", least=0)] = Field(
+        default=None, description=about("Longest wait.", limits.CLIENT_CAP_S)
+    )
+    factor: Annotated[
+        Number | str | None, number(0, limits.FACTOR_MAX.value, "a number", "uniform")
+    ] = Field(
+        default=None,
+        description=about(
+            "What the wait is multiplied by; uniform: drawn from 0 to 1.", limits.CLIENT_FACTOR
+        ),
+    )
+    quota: Annotated[int | str | None, whole(_COUNTS, "", "off")] = Field(
+        default=None, description='Tokens for retries, 5 each. Default "off".'
+    )
+    read_timeout_s: Annotated[Number | str | None, seconds("off")] = Field(
+        default=None, description='When the caller stops waiting for an answer. Default "off".'
+    )
+
+
+#: Presets of ``client_retry`` by name (F4.2): the table that says the same.
+CLIENTS: Final[dict[str, dict[str, Any] | None]] = {
+    "none": None,
+    "off": None,
+    "botocore_legacy": {"max_attempts": 5, "base_s": 1, "cap_s": "off", "factor": "uniform"},
+    "botocore_standard_2020": {"max_attempts": 3, "base_s": 1, "cap_s": 20, "factor": "uniform"},
+    "botocore_standard_2026": {"max_attempts": 3, "base_s": 1, "cap_s": 20, "factor": "uniform"},
+    # AWS's best practice: interval 2 s, 6 retries, back-off 2.
+    "step_functions": {"max_attempts": 7, "base_s": 2, "cap_s": "off", "factor": 1},
+}
+
+
+# ---------------------------------------------------------------------------- init
+
+
+def runtime_family(runtime: str) -> str | None:
+    """Give the row of the table of typical init times: ``python3.12`` is ``python``."""
+    known = limits.TYPICAL_INIT_MS.value
+    return next((family for family in known if runtime.lower().startswith(family)), None)
+
+
+def _check_runtime(value: object, _era: Era) -> str:
+    if not isinstance(value, str):
+        fail("type")
+    if runtime_family(value) is None:
+        fail("choice")
+    return value
+
+
+class FunctionSection(Section):
+    """``[defaults]`` or ``[functions.NAME]``."""
+
+    memory_mb: Annotated[int | None, whole(lambda era: era.memory_mb.value, "MB")] = Field(
+        default=None, description=about("Memory of the function, for cost.", limits.MEMORY_MB)
+    )
+    timeout_s: Annotated[
+        int | str | None, whole(lambda era: era.timeout_s.value, "seconds", "off")
+    ] = Field(default=None, description=about("Time-out of the function.", limits.TIMEOUT_S))
+    init_ms: Annotated[
+        Number | str | None,
+        number(0, limits.INIT_MS_MAX.value, "a number of milliseconds", "typical"),
+    ] = Field(
+        default=None,
+        description=about(
+            "What a cold start adds where the trace does not say; typical: by runtime.",
+            limits.INIT_MS,
+        ),
+    )
+    runtime: Annotated[
+        str | None,
+        Takes(
+            _check_runtime,
+            f"{choices(tuple(limits.TYPICAL_INIT_MS.value))} or an identifier such as python3.12",
+            str,
+        ),
+    ] = Field(default=None, description='For init_ms = "typical" alone (Z55).')
+    init_billed: Annotated[bool | None, flag()] = Field(
+        default=None,
+        description=about("Whether the init phase is billed.", by_era="Default by era (F3.7)."),
+    )
+    init_timeout_s: Annotated[Number | str | None, seconds("off")] = Field(
+        default=None,
+        description=about("Limit of the init phase on demand.", limits.INIT_TIMEOUT_S),
+    )
+    architecture: Annotated[str | None, choice(*limits.ARCHITECTURES.value)] = Field(
+        default=None, description=about("Instruction set, for cost.", limits.ARCHITECTURE)
+    )
+    ephemeral_storage_mb: Annotated[
+        int | None, whole(lambda era: era.ephemeral_storage_mb.value, "MB")
+    ] = Field(default=None, description=about("Size of /tmp.", limits.EPHEMERAL_STORAGE_MB))
+    restore_ms: Annotated[
+        Number | str | None,
+        number(0, limits.INIT_MS_MAX.value, "a number of milliseconds", "off"),
+    ] = Field(
+        default=None,
+        description='SnapStart: what restoring takes in place of any init (Z54). Default "off".',
+    )
+    reserved_concurrency: Annotated[int | str | None, whole(_COUNTS, "", "off")] = Field(
+        default=None,
+        description="Units for this function alone, and its limit; 0 stops it (F1.1). "
+        'Default "off".',
+    )
+    provisioned_concurrency: Annotated[
+        Provisioned | str | None,
+        Takes(_check_provisioned, _PROVISIONED, int | str | PoolSection | dict[str, Any]),
+    ] = Field(
+        default=None,
+        description="Environments kept READY: an integer for all rows of the name, a table "
+        '{ initial, target_tracking, schedule }, or a table of these by qualifier. Default "off".',
+    )
+    maximum_event_age_s: Annotated[int | None, whole(limits.EVENT_AGE_RANGE.value)] = Field(
+        default=None,
+        description=about("How old an asynchronous event may become.", limits.EVENT_AGE_S),
+    )
+    maximum_retry_attempts: Annotated[int | None, whole(limits.RETRY_ATTEMPTS_RANGE.value)] = Field(
+        default=None,
+        description=about("Retries of an event after a function error.", limits.RETRY_ATTEMPTS),
+    )
+    on_failure: Annotated[str | None, text("a name that deliveries are counted under")] = Field(
+        default=None,
+        description='Where failed events are delivered: a name to count under. Default "off".',
+    )
+    client_retry: Annotated[
+        ClientSection | str | None,
+        table(ClientSection, f"{choices(tuple(CLIENTS))}, or a table", *CLIENTS),
+    ] = Field(
+        default=None, description='What synchronous callers do about a 429 (F4.2). Default "none".'
+    )

@@ -1,0 +1,78 @@
+"""Shared state: runs that must take turns.
+
+Owns who holds a key and who waits for it, and the versions of keys. When a run begins, answers
+and ends stands in ``model.py``.
+"""
+
+from dataclasses import dataclass, field
+
+from reference.entities import Run
+from reference.marks import Marks
+
+
+@dataclass
+class Key:
+    """A record of shared state."""
+
+    holders: list[Run] = field(default_factory=list)
+    queue: list[Run] = field(default_factory=list)
+    version: int = 0
+
+
+class Keys:
+    """All records of shared state of an account."""
+
+    def __init__(self, marks: Marks) -> None:
+        self.marks = marks
+        self.keys: dict[str, Key] = {}
+
+    def of(self, run: Run) -> Key:
+        """Return the record that a run touches."""
+        assert run.key is not None
+        return self.keys.setdefault(run.key, Key())
+
+    def request(self, run: Run) -> bool:
+        """Hold the key if nobody is in the way, else join its queue."""
+        key = self.of(run)
+        # rule: state (held if free for this access and nobody waits)
+        if not key.queue and self.compatible(key, run):
+            self.marks.hit("state.shared" if key.holders else "state.free")
+            key.holders.append(run)
+            return True
+        # rule: Z34 (first come first served, one queue for readers and writers)
+        if not run.row.writes and self.compatible(key, run):
+            self.marks.hit("state.reader_behind_writer")
+        elif run.row.writes:
+            writers = any(holder.row.writes for holder in key.holders)
+            self.marks.hit("state.writer_waits_for_writer" if writers else "state.writer_waits")
+        else:
+            self.marks.hit("state.reader_waits")
+        key.queue.append(run)
+        return False
+
+    def compatible(self, key: Key, run: Run) -> bool:
+        """Tell whether a run may hold a key together with those who hold it."""
+        # rule: state (readers share, a writer is alone)
+        if run.row.writes:
+            return not key.holders
+        return not any(holder.row.writes for holder in key.holders)
+
+    def leave(self, run: Run, now: int) -> list[Run]:
+        """Take a run away, whether it holds or waits; return those who hold the key now."""
+        key = self.of(run)
+        if run in key.holders:
+            key.holders.remove(run)
+        if run in key.queue:
+            key.queue.remove(run)
+        # rule: state (from the head: one writer, or all readers up to the next writer)
+        granted = []
+        while key.queue and self.compatible(key, key.queue[0]):
+            # rule: Z1, Z10 (whose wait reaches its limit now gives up next, it is not granted)
+            if key.queue[0].limit_at == now:
+                self.marks.hit("state.gives_up_next")
+                break
+            granted.append(key.queue.pop(0))
+            key.holders.append(granted[-1])
+        if len(granted) > 1:
+            self.marks.hit("state.readers_together")
+        return granted
