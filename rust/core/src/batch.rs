@@ -259,11 +259,11 @@ fn find_unsound<T: Copy>(
     values.iter().enumerate().find(refused).map(|(place, value)| (place, *value))
 }
 
-/// Nearest microsecond, halves up (Z3).
+/// Nearest microsecond, halves up (Z3), of a span that is not negative.
 #[inline]
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation)] // Towards zero is downwards here, and needs no call.
 fn nearest_micros(millis: f64) -> Micros {
-    Micros((millis * 1_000.0 + 0.5).floor() as i64)
+    Micros((millis * 1_000.0 + 0.5) as i64)
 }
 
 #[cfg(test)]

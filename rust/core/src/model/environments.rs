@@ -223,7 +223,8 @@ impl Pool {
     }
 
     /// Takes back an environment whose run ends at `now`.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Every run comes through here.
     pub fn release(
         &mut self,
         environment: EnvironmentId,
