@@ -47,8 +47,6 @@ def test_every_row_of_a_drawn_case_agrees(strategy: SearchStrategy[Case]) -> Non
         max_examples=DRAWN,
         deadline=None,
         database=None,
-        # The same cases each time, unless somebody asks for more.
-        derandomize="LAMBDA_REPLAY_EXAMPLES" not in os.environ,
         print_blob=True,
         report_multiple_bugs=False,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -195,9 +195,10 @@ def test_i17_reserved_zero_runs_nothing(seed: int) -> None:
 @given(seed=SEEDS)
 def test_i8_i9_an_environment_runs_one_at_a_time_for_one_pool_and_is_cold_once(seed: int) -> None:
     replay = world(seed)
-    # A run of no length is over before the next one of its instant begins.
+    # A run of no length is over before the next one of its instant begins, in order of runs.
     runs = sorted(
-        replay.runs, key=lambda run: (run["start"], inf if run["end"] is None else run["end"])
+        replay.runs,
+        key=lambda run: (run["start"], inf if run["end"] is None else run["end"], run["batch"]),
     )
     for own in grouped(runs, "environment").values():
         assert len({qualified(run["function"]) for run in own}) == 1 or own[0]["provisioned"]

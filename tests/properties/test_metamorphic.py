@@ -164,6 +164,16 @@ def test_g8_a_shift_by_whole_minutes_shifts_everything(case: Case, minutes: int)
     assert numbers(first, shift) == numbers(later, 0)
 
 
+def test_z45_a_run_that_ends_with_a_minute_is_not_in_the_next() -> None:
+    # Where the instant is a multiple of 64 µs the end was once found after the minute had opened.
+    for shift in (0, -321):
+        begin = 1_772_438_460_000_000 + shift * 60_000_000
+        trace = pl.DataFrame({"timestamp": [begin], "function": "f", "duration_ms": 600_000.0})
+        metrics = lr.replay(trace, lr.Scenario()).metrics
+        assert metrics is not None
+        assert metrics.filter(pl.col("function").is_null()).height == 10
+
+
 def numbers(replay: Replayed, shift: int) -> dict[str, Any]:
     """Return the numbers of a summary, its instants shifted."""
     summary = replay.summary

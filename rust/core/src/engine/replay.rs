@@ -535,8 +535,10 @@ impl Replay {
             }
             // Ends and timers at the first instant of a minute come before the minute opens.
             self.run_due(self.minute_end, ARRIVALS.min(below), sink);
-            // Nothing happens before the next event, if it comes before `now`.
-            self.turn(now.min(self.calendar.bound()).max(self.minute_end));
+            // Nothing happens before the next event, if it comes before `now`. What happens at the
+            // first instant of a minute finds the minute before it open.
+            let next = now.min(self.calendar.bound());
+            self.turn(Micros(next.0 - 1).max(self.minute_end));
         }
     }
 
