@@ -105,8 +105,6 @@ pub struct Replay {
     pub(super) marks: u32,
     /// By month, what is left of the free tier.
     pub(super) free: Vec<(i32, u64)>,
-    /// The end of the replay has been reached.
-    pub(super) stopped: bool,
 }
 
 /// What every arrival and every release touches: two cache lines.
@@ -301,7 +299,6 @@ impl Replay {
             gauge_at: None,
             marks: 0,
             free: Vec::new(),
-            stopped: false,
         }
     }
 

@@ -628,7 +628,6 @@ impl Replay {
     pub(super) fn stop<S: Sink>(&mut self, until: Micros, sink: &mut S) {
         self.run_to(Micros(until.0 - 1), u64::MAX, sink);
         self.read_gauges();
-        self.stopped = true;
         for run in self.runs.drain() {
             self.cut_off(&run, sink);
         }

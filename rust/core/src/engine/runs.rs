@@ -178,10 +178,8 @@ impl Replay {
             version: 0,
             conflicts: 0,
             due: started.begin(),
-            release: Micros::MAX,
             holds: false,
             timed_out: false,
-            abandoned: false,
         };
         let (number, attempts) = (request.number, request.progress.attempts);
         let place = self.runs.add(&run);
@@ -579,7 +577,6 @@ impl Replay {
         run.try_begin = now;
         let end = run.started.end_from(run.begin, now);
         run.due = end.answer;
-        run.release = end.release;
         let order = order_of_answer(run.request.number, run.attempt());
         self.calendar.push(end.answer, order, Event::StateAnswer { run: place });
     }
@@ -705,8 +702,6 @@ impl Replay {
         let (started, mut request, key) = (run.started, run.request, run.key);
         run.phase = Phase::Answered;
         run.due = end.release;
-        run.release = end.release;
-        let abandoned = run.abandoned;
         let unit = self.account.billing_unit;
         let without = Micros((end.duration + started.billed_init - end.lock_wait).0.max(0));
         let waited = billed_ms(end.duration + started.billed_init, unit) - billed_ms(without, unit);
@@ -725,12 +720,10 @@ impl Replay {
         if let Some(run) = self.runs.get(place) {
             run.request = request;
         }
-        if !abandoned {
-            if end.error.is_some() && request.source == Source::Async {
-                self.failed(request, now, sink);
-            } else {
-                self.answer(&request, end.error, now, sink);
-            }
+        if end.error.is_some() && request.source == Source::Async {
+            self.failed(request, now, sink);
+        } else {
+            self.answer(&request, end.error, now, sink);
         }
         if end.release == now {
             self.state_release(place, now);
@@ -757,7 +750,7 @@ impl Replay {
 
     /// A run that the end of the replay cuts off (Z39).
     pub(super) fn cut_off<S: Sink>(&mut self, run: &StateRun, sink: &mut S) {
-        if run.phase == Phase::Answered || run.abandoned {
+        if run.phase == Phase::Answered {
             return;
         }
         let started = run.started;

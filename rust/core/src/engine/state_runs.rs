@@ -38,13 +38,10 @@ pub(super) struct StateRun {
     pub(super) conflicts: u32,
     /// When the present wait, answer or release is due; other events are overtaken.
     pub(super) due: Micros,
-    pub(super) release: Micros,
     /// Whether the key is held.
     pub(super) holds: bool,
     /// Whether the run ends in its time-out at `due`.
     pub(super) timed_out: bool,
-    /// Its client has gone on without it (Z28).
-    pub(super) abandoned: bool,
 }
 
 /// Runs by place; places are reused.
