@@ -502,21 +502,20 @@ impl Replay {
     ) {
         let mut start = 0;
         let apart = self.apart.drain(..).map(|place| place - first);
+        let (tallies, slots, qualified) = (&mut self.tallies, &self.slots, self.qualified);
         for end in apart.chain(std::iter::once(functions.len())) {
-            for place in start..end {
-                let mut function = functions[place] as usize;
-                if self.qualified {
-                    function = self.slots[function].function.index();
-                }
-                let duration = Micros(durations[place]);
-                let billed = billed_ms(duration, unit);
-                let tally = &mut self.tallies[function];
-                tally.runs.run(duration, billed);
-                tally.durations.record(duration);
-                if let Some(memory) = memory {
-                    let own = tally.fixed_memory || memory[place] == 0;
-                    let mb = if own { tally.memory_mb } else { memory[place] };
+            let runs = functions[start..end].iter().zip(&durations[start..end]);
+            if let Some(memory) = memory {
+                for ((function, duration), memory) in runs.zip(&memory[start..end]) {
+                    let (tally, billed) =
+                        tally_run(tallies, slots, qualified, *function, *duration, unit);
+                    let own = tally.fixed_memory || *memory == 0;
+                    let mb = if own { tally.memory_mb } else { *memory };
                     tally.runs.bill_memory(billed * u64::from(mb));
+                }
+            } else {
+                for (function, duration) in runs {
+                    tally_run(tallies, slots, qualified, *function, *duration, unit);
                 }
             }
             start = end + 1;
@@ -794,12 +793,14 @@ impl Replay {
         let metered = self.touch(function);
         metered.levels.busy -= 1;
         metered.meter.release(now, metered.levels.busy);
-        self.released(id, released);
+        if released != Released::Idle {
+            self.released(id, released);
+        }
         self.last_release = now;
     }
 
     /// What became of an on-demand environment whose run has ended.
-    #[inline]
+    #[cold]
     pub(super) fn released(&mut self, id: FunctionId, released: Released) {
         match released {
             Released::Idle => {}
@@ -994,6 +995,27 @@ impl Replay {
 /// Ephemeral storage that is charged, MB (F7).
 pub(super) fn storage_mb(config: &FunctionConfig) -> u64 {
     u64::from(config.ephemeral_mb.saturating_sub(512))
+}
+
+/// Adds up one run; its tally, and its billed time.
+#[inline(always)]
+#[allow(clippy::inline_always)] // So that the unit is a constant.
+fn tally_run<'a>(
+    tallies: &'a mut [Tally],
+    slots: &[Slot],
+    qualified: bool,
+    id: u32,
+    duration: i64,
+    unit: Micros,
+) -> (&'a mut Tally, u64) {
+    // Without qualifiers a name is its own function: nothing to look up.
+    let function = if qualified { slots[id as usize].function } else { FunctionId(id) };
+    let tally = &mut tallies[function.index()];
+    let duration = Micros(duration);
+    let billed = billed_ms(duration, unit);
+    tally.runs.run(duration, billed);
+    tally.durations.record(duration);
+    (tally, billed)
 }
 
 impl Columns<'_> {
