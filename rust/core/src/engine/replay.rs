@@ -385,8 +385,13 @@ impl Replay {
         }
         let columns = Columns { batch, checked, first: self.rows_fed };
         let mut start = 0;
+        let rated = self.limits.is_rated();
         while !self.careful && start < batch.len() {
-            start = self.replay_stretch(start, columns, sink);
+            start = if rated {
+                self.replay_stretch::<S, true>(start, columns, sink)
+            } else {
+                self.replay_stretch::<S, false>(start, columns, sink)
+            };
         }
         for place in start..batch.len() {
             self.arrive_carefully(place, columns, sink);
@@ -414,8 +419,9 @@ impl Replay {
         self.run_due(begin, ARRIVALS, sink);
     }
 
-    /// Replays rows from `start` on that lie in one minute; where the next ones begin.
-    fn replay_stretch<S: Sink>(
+    /// Replays rows from `start` on that lie in one minute; where the next ones begin. `RATED` says
+    /// whether the account has limits of rates besides that of concurrency.
+    fn replay_stretch<S: Sink, const RATED: bool>(
         &mut self,
         start: usize,
         columns: Columns<'_>,
@@ -443,7 +449,7 @@ impl Replay {
             }
             let number = self.rows_fed + place as u64;
             let arrival = Arrival { now, id, duration, place, number };
-            if !self.arrive(arrival, columns, sink) {
+            if !self.arrive::<S, RATED>(arrival, columns, sink) {
                 // The row asks for more than the plain pool has, and so do those after it.
                 let done = place - start;
                 self.tally(start, &functions[..done], &durations[..done], columns);
@@ -647,13 +653,36 @@ impl Replay {
     /// Lets a request of the plain pool in or refuses it; false, with nothing done, where it needs
     /// more than that.
     #[inline]
-    fn arrive<S: Sink>(&mut self, arrival: Arrival, columns: Columns<'_>, sink: &mut S) -> bool {
+    fn arrive<S: Sink, const RATED: bool>(
+        &mut self,
+        arrival: Arrival,
+        columns: Columns<'_>,
+        sink: &mut S,
+    ) -> bool {
         let Arrival { now, id, .. } = arrival;
         let function = self.slots[id.index()].function;
+        if RATED && let Err(refusal) = self.check_rates(function, None, now) {
+            self.throttle(arrival, function, refusal, columns, sink);
+            return true;
+        }
         let in_flight = self.ledger.in_flight();
         if let Claim::Throttled(refusal) = self.ledger.claim(function, false) {
             self.throttle(arrival, function, refusal, columns, sink);
             return true;
+        }
+        if RATED {
+            match self.admit_at_rates(arrival, function, columns) {
+                Some(Ok(())) => {}
+                Some(Err(refusal)) => {
+                    self.ledger.release(function);
+                    self.throttle(arrival, function, refusal, columns, sink);
+                    return true;
+                }
+                None => {
+                    self.ledger.release(function);
+                    return false;
+                }
+            }
         }
         let start = match self.slots[id.index()].pool.reuse() {
             Some(environment) => Start { environment, init: None },
@@ -667,6 +696,38 @@ impl Replay {
         metered.levels.busy += 1;
         self.run(arrival, in_flight, start, columns, sink);
         true
+    }
+
+    /// Takes the token that a new environment needs, or a warm start above ten requests a second
+    /// per unit, and counts the request (F1.5); nothing, and nothing is done, where its init runs
+    /// into a limit.
+    #[inline]
+    fn admit_at_rates(
+        &mut self,
+        arrival: Arrival,
+        function: FunctionId,
+        columns: Columns<'_>,
+    ) -> Option<Result<(), Refusal>> {
+        let now = arrival.now;
+        let warm = self.slots[arrival.id.index()].pool.has_idle();
+        if !warm {
+            let rare = &self.rares[function.index()];
+            let init = columns.checked.init(arrival.place).unwrap_or(rare.init);
+            if init > rare.init_timeout {
+                return None;
+            }
+        }
+        let coupled = warm && self.is_coupled(function, now);
+        if (coupled || !warm)
+            && let Err(refusal) = self.take_token(function, None, coupled, now)
+        {
+            return Some(Err(refusal));
+        }
+        if let Some(rate) = self.limits.requests_per_second {
+            self.account_window.take(now, rate, self.account.rate_shape);
+        }
+        self.records[function.index()].coupled.admitted(now);
+        Some(Ok(()))
     }
 
     /// A request that was accepted while `in_flight` others were in flight runs in its environment.

@@ -283,7 +283,8 @@ impl Replay {
     }
 
     /// Requests per second: the account's window, then the function's (F1.4).
-    fn check_rates(
+    #[inline]
+    pub(super) fn check_rates(
         &self,
         function: FunctionId,
         reserved: Option<u32>,
@@ -363,7 +364,8 @@ impl Replay {
     }
 
     /// Whether a warm start takes a token too (Z19).
-    fn is_coupled(&mut self, function: FunctionId, now: Micros) -> bool {
+    #[inline]
+    pub(super) fn is_coupled(&mut self, function: FunctionId, now: Micros) -> bool {
         if !self.limits.scaling.is_some_and(|scaling| scaling.rps_coupling) {
             return false;
         }
@@ -374,7 +376,7 @@ impl Replay {
     }
 
     /// Takes a token for a new environment, or for a unit that is bought.
-    fn take_token(
+    pub(super) fn take_token(
         &mut self,
         function: FunctionId,
         reserved: Option<u32>,
