@@ -18,6 +18,7 @@ pub mod model;
 pub mod outcome;
 pub mod request;
 pub mod rng;
+pub mod sources;
 pub mod time;
 
 pub use engine::replay::Replay;

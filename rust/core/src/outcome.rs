@@ -17,11 +17,26 @@ pub enum OutcomeKind {
     Dropped,
     /// Still queued or running when the replay ended.
     Pending,
+    /// Left its stream or queue by retention.
+    Expired,
+    /// Given up by the retry limit, the maximum record age or `maxReceiveCount`.
+    Discarded,
+    /// Filtered out before any invocation.
+    Filtered,
 }
 
 impl OutcomeKind {
     /// Values of the column `outcome`.
-    pub const NAMES: [&'static str; 5] = ["success", "error", "throttled", "dropped", "pending"];
+    pub const NAMES: [&'static str; 8] = [
+        "success",
+        "error",
+        "throttled",
+        "dropped",
+        "pending",
+        "expired",
+        "discarded",
+        "filtered",
+    ];
     /// How many there are.
     pub const COUNT: usize = Self::NAMES.len();
 }
@@ -54,11 +69,23 @@ pub enum Reason {
     EventAgeExceeded,
     /// The function's reserved concurrency is 0.
     ZeroReservedConcurrency,
+    /// The last retry of a batch failed.
+    RetryAttemptsExhausted,
+    /// The record reached its maximum age.
+    RecordAgeExceeded,
+    /// The message was received as often as it may be.
+    MaxReceiveCountExceeded,
+    /// The record left by retention.
+    RetentionExpired,
+    /// The record is named in a partial response, or follows one that is.
+    BatchItemFailure,
+    /// The event is larger than an invocation may be (E4.8).
+    RequestTooLarge,
 }
 
 impl Reason {
     /// Values of the column `reason`.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 18] = [
         "ConcurrentInvocationLimitExceeded",
         "ReservedFunctionConcurrentInvocationLimitExceeded",
         "FunctionInvocationRateLimitExceeded",
@@ -71,6 +98,12 @@ impl Reason {
         "RetriesExhausted",
         "EventAgeExceeded",
         "ZeroReservedConcurrency",
+        "RetryAttemptsExhausted",
+        "RecordAgeExceeded",
+        "MaxReceiveCountExceeded",
+        "RetentionExpired",
+        "BatchItemFailure",
+        "RequestTooLarge",
     ];
 }
 
