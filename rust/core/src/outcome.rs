@@ -27,16 +27,8 @@ pub enum OutcomeKind {
 
 impl OutcomeKind {
     /// Values of the column `outcome`.
-    pub const NAMES: [&'static str; 8] = [
-        "success",
-        "error",
-        "throttled",
-        "dropped",
-        "pending",
-        "expired",
-        "discarded",
-        "filtered",
-    ];
+    pub const NAMES: [&'static str; 8] =
+        ["success", "error", "throttled", "dropped", "pending", "expired", "discarded", "filtered"];
     /// How many there are.
     pub const COUNT: usize = Self::NAMES.len();
 }
@@ -127,17 +119,27 @@ impl From<concurrency::Reason> for Reason {
 
 /// How a request reached its function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Source {
     /// Somebody waits for the answer.
     Sync,
     /// Through Lambda's own queue.
     Async,
+    /// Through the event source of this number.
+    Event(u32),
 }
 
 impl Source {
-    /// Values of the column `source`.
+    /// Values of the column `source`; the names of event sources follow.
     pub const NAMES: [&'static str; 2] = ["sync", "async"];
+
+    /// Its number in the column `source`.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Sync => 0,
+            Self::Async => 1,
+            Self::Event(source) => 2 + source,
+        }
+    }
 }
 
 /// Why a request was not served by a provisioned environment; the numbers index `NAMES`.
@@ -251,6 +253,8 @@ pub struct Attempt {
     pub limit: Option<Limit>,
     /// When it was made.
     pub at: Micros,
+    /// Number of its batch, where that was refused.
+    pub batch: Option<u64>,
     /// Its run, where it ran.
     pub run: Option<Run>,
 }

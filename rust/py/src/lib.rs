@@ -7,6 +7,7 @@ mod error;
 mod identity;
 mod outcomes;
 mod replay;
+mod sources;
 mod totals;
 
 /// The compiled part of `lambda_replay`.

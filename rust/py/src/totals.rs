@@ -89,6 +89,7 @@ pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
     for (name, values) in [
         ("wait", totals.iter().map(|totals| &totals.waits).collect::<Vec<_>>()),
         ("async_age", totals.iter().map(|totals| &totals.ages).collect()),
+        ("iterator_age", totals.iter().map(|totals| &totals.iterator_ages).collect()),
     ] {
         for (column, array) in distribution(&values) {
             add(&format!("{name}_{column}_ms"), array);
@@ -98,7 +99,7 @@ pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
 }
 
 /// Mean, percentiles and maximum of each, ms; null where there is nothing.
-fn distribution(values: &[&Distribution]) -> Vec<(&'static str, ArrayRef)> {
+pub(crate) fn distribution(values: &[&Distribution]) -> Vec<(&'static str, ArrayRef)> {
     let column = |value: &dyn Fn(&Distribution) -> f64| -> ArrayRef {
         let known = |one: &&Distribution| (one.histogram.count() > 0).then(|| value(one));
         Arc::new(values.iter().map(known).collect::<Float64Array>())
@@ -149,6 +150,9 @@ pub(crate) fn extras_table(rows: &[ExtraRow]) -> PyResult<Table> {
         ("ages", count(|extra| extra.ages)),
         ("age_us", span(|extra| extra.age_sum)),
         ("age_max_us", span(|extra| extra.age_max)),
+        ("iterator_ages", count(|extra| extra.iterator_ages)),
+        ("iterator_age_us", span(|extra| extra.iterator_age_sum)),
+        ("iterator_age_max_us", span(|extra| extra.iterator_age_max)),
     ])
 }
 

@@ -9,6 +9,7 @@ use crate::engine::event::{
     Event, order_of_arrival, order_of_change, order_of_end, order_of_timer,
 };
 use crate::engine::provisioning::Service;
+use crate::engine::sources::Sources;
 use crate::engine::state_runs::StateRuns;
 use crate::error::Error;
 use crate::histogram::Histogram;
@@ -105,6 +106,7 @@ pub struct Replay {
     pub(super) marks: u32,
     /// By month, what is left of the free tier.
     pub(super) free: Vec<(i32, u64)>,
+    pub(super) sources: Sources,
 }
 
 /// What every arrival and every release touches: two cache lines.
@@ -194,6 +196,7 @@ pub(super) struct CarefulTotals {
     pub(super) async_errors: u64,
     pub(super) waits: Distribution,
     pub(super) ages: Distribution,
+    pub(super) iterator_ages: Distribution,
 }
 
 /// What is known of a run from its row, added up apart from the event loop.
@@ -259,6 +262,7 @@ impl Replay {
         Self {
             ages: account.max_lifetime.is_some(),
             luck: Luck::new(account.seed),
+            sources: Sources::new(Luck::new(account.seed)),
             ledger: ConcurrencyLedger::new(limits.concurrency),
             careful: !account.is_plain(),
             account,
@@ -417,6 +421,7 @@ impl Replay {
         }
         // What changes at the very beginning has never been otherwise.
         self.run_due(begin, ARRIVALS, sink);
+        self.open_sources(first, sink);
     }
 
     /// Replays rows from `start` on that lie in one minute; where the next ones begin. `RATED` says
@@ -463,7 +468,7 @@ impl Replay {
     }
 
     /// Goes the careful way from now on.
-    fn take_care(&mut self) {
+    pub(super) fn take_care(&mut self) {
         if self.careful {
             return;
         }
@@ -898,6 +903,7 @@ impl Replay {
             while self.is_busy() {
                 self.run_to(self.calendar.bound(), u64::MAX, sink);
             }
+            self.finish_sources(None, sink);
         }
         let Some(end) = self.extent().last_release else { return };
         if !self.careful {
@@ -920,7 +926,11 @@ impl Replay {
 
     /// Whether anything is left to do but to wait for timers.
     fn is_busy(&self) -> bool {
-        self.ledger.in_flight() > 0 || !self.parking.is_empty() || self.marks > 0
+        let epochs = self.account.epochs.len() - 1 - self.epoch as usize;
+        self.ledger.in_flight() > 0
+            || !self.parking.is_empty()
+            || self.marks > 0
+            || self.sources.is_busy(epochs)
     }
 
     /// First and last instants, and the rows fed.
@@ -974,6 +984,7 @@ impl Replay {
             async_errors: 0,
             waits: Distribution::default(),
             ages: Distribution::default(),
+            iterator_ages: Distribution::default(),
         };
         Self::add_careful(&mut totals, record);
         totals
@@ -1001,6 +1012,7 @@ impl Replay {
         // A synchronous request of the plain pool that runs starts when it arrives.
         totals.waits.histogram.record_times(Micros::ZERO, plain_runs);
         totals.ages.merge(&careful.ages);
+        totals.iterator_ages.merge(&careful.iterator_ages);
     }
 
     /// Totals of all functions together. Complete once the replay is finished.
@@ -1025,6 +1037,7 @@ impl Replay {
             async_errors: 0,
             waits: Distribution::default(),
             ages: Distribution::default(),
+            iterator_ages: Distribution::default(),
         };
         for (rare, (record, tally)) in self.rares.iter().zip(self.records.iter().zip(&self.tallies))
         {

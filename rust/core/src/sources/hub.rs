@@ -157,6 +157,8 @@ pub struct Hub {
     pub source: u32,
     /// Figures of the source at hand by unit: shard, group, partition.
     pub figures: Vec<Figures>,
+    /// Records that have not reached their end, by source.
+    pub(crate) backlog: Vec<u64>,
     /// Counts of keys.
     pub key_counts: KeyCounts,
     /// Counts by minute.
@@ -186,6 +188,7 @@ impl Hub {
             wants_attempts: false,
             source: 0,
             figures: Vec::new(),
+            backlog: Vec::new(),
             key_counts: KeyCounts::default(),
             minutes: SourceMinutes::default(),
             state_keys: Vec::new(),
@@ -227,6 +230,10 @@ impl Hub {
         figures.waiting += 1;
         figures.backlog_peak = figures.backlog_peak.max(figures.waiting);
         figures.last_arrival = record.timestamp;
+        let backlog = &mut self.backlog[self.source as usize];
+        *backlog += 1;
+        let minute = self.minutes.at(self.source, record.timestamp);
+        minute.backlog_max = minute.backlog_max.max(*backlog);
         self.key_counts.count(record.key, self.first_unit + unit.min(self.units - 1));
     }
 

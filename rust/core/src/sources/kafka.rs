@@ -32,6 +32,10 @@ impl Kafka {
         self.config = config;
     }
 
+    pub(super) fn route(&self, record: &Record, shard: Option<u32>, hub: &Hub) -> u32 {
+        0
+    }
+
     pub(super) fn land(&mut self, record: Record, shard: Option<u32>, now: Micros, hub: &mut Hub) {
         unimplemented!()
     }

@@ -10,8 +10,10 @@ pub mod config;
 pub mod figures;
 pub mod hub;
 pub mod kafka;
+mod lane;
 pub mod queue;
 pub mod record;
+mod shards;
 pub mod stream;
 pub mod worker;
 
@@ -73,6 +75,23 @@ impl Machine {
     /// The trace begins.
     pub fn open(&mut self, now: Micros, hub: &mut Hub) {
         each!(self, one => one.open(now, hub));
+    }
+
+    /// The unit whose figures a record counts in that arrives after the end of the replay.
+    pub fn unit_for(&self, record: &Record, shard: Option<u32>, hub: &Hub) -> u32 {
+        match self {
+            Self::Stream(machine) => machine.route(record, shard, hub),
+            Self::Kafka(machine) => machine.route(record, shard, hub),
+            Self::Queue(_) => 0,
+        }
+    }
+
+    /// The unit whose figures the batch of a unit's timer counts in.
+    pub fn figures_of(&self, unit: u32) -> u32 {
+        match self {
+            Self::Stream(_) => stream::shard_of(unit),
+            Self::Kafka(_) | Self::Queue(_) => 0,
+        }
     }
 
     /// Its settings change.

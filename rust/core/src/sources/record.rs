@@ -81,6 +81,14 @@ impl Record {
         self
     }
 
+    /// A copy of it that arrives at another instant.
+    #[must_use]
+    pub const fn copied(mut self, timestamp: Micros, rare: u32) -> Self {
+        self.timestamp = timestamp;
+        self.rare = rare;
+        self
+    }
+
     /// Bytes.
     pub const fn bytes(&self) -> u64 {
         (self.size & ((1 << SIZE_BITS) - 1)) as u64
