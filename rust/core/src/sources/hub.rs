@@ -283,7 +283,8 @@ impl Hub {
         self.settle(unit, records, OutcomeKind::Discarded, Some(reason), Some(at), progress);
     }
 
-    /// An attempt of records that have had the same attempts; `number` is the last one's.
+    /// An attempt of records that have had the same attempts; `number` is the last one's, `at` the
+    /// instant of one that did not run.
     #[allow(clippy::too_many_arguments)] // Each is a column.
     pub fn attempted(
         &mut self,
@@ -300,6 +301,7 @@ impl Hub {
         }
         for record in records {
             let copy = self.rares.of(self.source, record).copy;
+            let at = run.map_or(at, |run| run.start);
             self.attempts.push(RecordAttempt {
                 row: record.row,
                 copy,

@@ -15,6 +15,8 @@ pub mod queue;
 pub mod record;
 mod shards;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 pub mod worker;
 
 use crate::outcome::Run;
