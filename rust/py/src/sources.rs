@@ -308,8 +308,8 @@ pub(crate) fn source_units_table(rows: &[UnitRow]) -> PyResult<Table> {
     }
     let drained = |row: &UnitRow| {
         let figures = &row.figures;
-        let settled = figures.last_settled > Micros::MIN && figures.last_arrival > Micros::MIN;
-        settled.then(|| (figures.last_settled.0 - figures.last_arrival.0).max(0))
+        let settled = figures.last_settled > Micros::MIN && row.level.last_arrival > Micros::MIN;
+        settled.then(|| (figures.last_settled.0 - row.level.last_arrival.0).max(0))
     };
     columns.extend([
         ("never_ran".to_owned(), count(&|row| row.figures.never_ran)),
@@ -317,7 +317,7 @@ pub(crate) fn source_units_table(rows: &[UnitRow]) -> PyResult<Table> {
         ("delivered".to_owned(), count(&|row| row.figures.delivered)),
         ("documents".to_owned(), count(&|row| row.figures.documents)),
         ("blocked_us".to_owned(), span(&|row| Some(row.figures.blocked.0))),
-        ("backlog_peak".to_owned(), count(&|row| row.figures.backlog_peak)),
+        ("backlog_peak".to_owned(), count(&|row| row.level.peak)),
         ("drain_us".to_owned(), span(&drained)),
         ("busiest_key".to_owned(), number(&|row| row.busiest.and_then(|(key, _)| known(key)))),
         (

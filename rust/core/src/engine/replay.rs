@@ -397,9 +397,7 @@ impl Replay {
                 self.replay_stretch::<S, false>(start, columns, sink)
             };
         }
-        for place in start..batch.len() {
-            self.arrive_carefully(place, columns, sink);
-        }
+        self.arrive_all_carefully(start, columns, sink);
         self.last_arrival = Micros(*last);
         self.rows_fed += batch.len() as u64;
     }

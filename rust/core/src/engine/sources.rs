@@ -16,10 +16,13 @@ use crate::request::{NO_KEY, Progress, Request};
 use crate::rng::{Draw, Identity, Luck, Purpose};
 use crate::sources::Machine;
 use crate::sources::config::{KindConfig, SourceConfig};
-use crate::sources::figures::{Figures, SourceRow};
+use crate::sources::figures::{Figures, Level, SourceRow};
 use crate::sources::hub::{Answer, Class, Hub, Refused, Start, Timer};
 use crate::sources::record::{COMMON, Failure, Rare, Record};
 use crate::time::Micros;
+
+/// Rows that are looked at together before they arrive.
+const AHEAD: usize = 32;
 
 /// All event sources of an account.
 #[derive(Debug)]
@@ -163,6 +166,8 @@ pub struct UnitRow {
     pub unit: u32,
     /// Its figures.
     pub figures: Figures,
+    /// What stood in it.
+    pub level: Level,
     /// Its busiest key, and how many records have it.
     pub busiest: Option<(u32, u32)>,
 }
@@ -184,6 +189,7 @@ impl Replay {
         let machine = Machine::new(config);
         let (first_unit, units) = (self.sources.units(), machine.units());
         self.sources.hub.backlog.push(0);
+        self.sources.hub.levels.push(Vec::new());
         self.sources.list.push(EventSource {
             function,
             machine,
@@ -312,10 +318,10 @@ impl Replay {
             let never_ran = progress.runs == 0 && is_given_up(kind);
             *waiting -= count;
             hub.backlog[source as usize] -= count;
+            hub.levels[source as usize][settled.unit as usize].waiting -= count;
             let figures = &mut one.figures[settled.unit as usize];
             figures.outcomes[kind as usize] += count;
             figures.never_ran += if never_ran { count } else { 0 };
-            figures.waiting -= count;
             if let Some(at) = at {
                 figures.last_settled = figures.last_settled.max(at);
             }
@@ -564,6 +570,42 @@ impl Replay {
         }
     }
 
+    /// Takes in the rows of a batch from `start` on.
+    pub(super) fn arrive_all_carefully<S: Sink>(
+        &mut self,
+        start: usize,
+        columns: Columns<'_>,
+        sink: &mut S,
+    ) {
+        let rows = columns.batch.len();
+        for first in (start..rows).step_by(AHEAD) {
+            let places = first..rows.min(first + AHEAD);
+            self.look_ahead(places.clone(), columns);
+            for place in places {
+                self.arrive_carefully(place, columns, sink);
+            }
+        }
+    }
+
+    /// Records of a thousand shards that land one after the other wait for memory each time.
+    /// Looked at together before, they wait once.
+    fn look_ahead(&self, places: std::ops::Range<usize>, columns: Columns<'_>) {
+        let Some(extras) = columns.batch.extras else { return };
+        let (Some(sources), Some(keys), None) = (extras.event_sources, extras.keys, extras.shards)
+        else {
+            return;
+        };
+        let mut seen = 0;
+        for (source, key) in sources[places.clone()].iter().zip(&keys[places]) {
+            if let Some(EventSource { machine: Machine::Stream(stream), .. }) =
+                self.sources.list.get(*source as usize)
+            {
+                seen ^= stream.look_ahead(*key, &self.sources.hub);
+            }
+        }
+        std::hint::black_box(seen);
+    }
+
     /// A record reaches its source.
     fn land<S: Sink>(
         &mut self,
@@ -579,7 +621,18 @@ impl Replay {
             self.take_units(function, now);
         }
         self.sources.waiting += 1;
-        self.drive(source, sink, |machine, hub| machine.land(record, shard, now, hub));
+        let Sources { list, hub, .. } = &mut self.sources;
+        let one = &mut list[source as usize];
+        let Machine::Stream(stream) = &mut one.machine else {
+            self.drive(source, sink, |machine, hub| machine.land(record, shard, now, hub));
+            return;
+        };
+        // Most records go this way: a stream touches no figures when one lands.
+        (hub.source, hub.first_unit, hub.units) = (source, one.first_unit, one.units);
+        stream.land(record, shard, now, hub);
+        if !hub.timers.is_empty() {
+            self.set_timers();
+        }
     }
 
     /// Makes the copies of a record that `load` asks for; each arrives later (Z38).
@@ -633,7 +686,7 @@ impl Replay {
         self.drive(source, sink, |machine, hub| {
             let unit = machine.unit_for(&record, shard, hub);
             hub.backlog[hub.source as usize] += 1;
-            hub.figures[unit as usize].waiting += 1;
+            hub.level(unit).waiting += 1;
             hub.settle(unit, &[record], OutcomeKind::Pending, None, None, &Progress::default());
         });
     }
@@ -732,7 +785,9 @@ impl Replay {
             for (unit, figures) in (0..).zip(&one.figures) {
                 let own = (one.first_unit + unit) as usize;
                 let busiest = if unit < one.units { busiest[own] } else { None };
-                rows.push(UnitRow { source, unit, figures: figures.clone(), busiest });
+                let levels = &self.sources.hub.levels[source as usize];
+                let level = levels.get(unit as usize).copied().unwrap_or_default();
+                rows.push(UnitRow { source, unit, figures: figures.clone(), level, busiest });
             }
         }
         rows

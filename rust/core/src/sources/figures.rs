@@ -8,6 +8,23 @@ use crate::outcome::OutcomeKind;
 use crate::request::NO_KEY;
 use crate::time::Micros;
 
+/// What stands in one unit at the moment: what every record that lands touches.
+#[derive(Clone, Copy, Debug)]
+pub struct Level {
+    /// Records that have not reached their end.
+    pub waiting: u64,
+    /// Most of them at once.
+    pub peak: u64,
+    /// Arrival of the last record.
+    pub last_arrival: Micros,
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self { waiting: 0, peak: 0, last_arrival: Micros::MIN }
+    }
+}
+
 /// Figures of one shard, message group, partition, or of a whole queue.
 #[derive(Clone, Debug)]
 pub struct Figures {
@@ -25,12 +42,6 @@ pub struct Figures {
     pub documents: u64,
     /// Time with a batch that has failed or been refused.
     pub blocked: Micros,
-    /// Records that have not reached their end.
-    pub waiting: u64,
-    /// Most of them at once.
-    pub backlog_peak: u64,
-    /// Arrival of the last record.
-    pub last_arrival: Micros,
     /// End of the last.
     pub last_settled: Micros,
     /// Iterator age, or age of a message when it is received.
@@ -47,9 +58,6 @@ impl Default for Figures {
             delivered: 0,
             documents: 0,
             blocked: Micros::ZERO,
-            waiting: 0,
-            backlog_peak: 0,
-            last_arrival: Micros::MIN,
             last_settled: Micros::MIN,
             ages: Distribution::default(),
         }
@@ -83,6 +91,12 @@ impl KeyCounts {
         } else {
             *self.others.entry((unit, key)).or_insert(0) += 1;
         }
+    }
+
+    /// Looks at what [`Self::count`] will touch.
+    #[inline]
+    pub(crate) fn look_ahead(&self, key: u32) -> u64 {
+        self.owned.get(key.wrapping_add(1) as usize).map_or(0, |(unit, _)| u64::from(*unit))
     }
 
     /// The busiest key of each unit and its records; of equals the one with the lowest code.

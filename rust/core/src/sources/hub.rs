@@ -11,7 +11,7 @@ use crate::outcome::{AttemptKind, OutcomeKind, Reason, Run};
 use crate::request::{NO_KEY, Progress};
 use crate::rng::Luck;
 use crate::sources::config::SourceConfig;
-use crate::sources::figures::{Figures, KeyCounts, SourceMinutes};
+use crate::sources::figures::{Figures, KeyCounts, Level, SourceMinutes};
 use crate::sources::record::{Keys, Rares, Record};
 use crate::time::Micros;
 
@@ -157,6 +157,8 @@ pub struct Hub {
     pub source: u32,
     /// Figures of the source at hand by unit: shard, group, partition.
     pub figures: Vec<Figures>,
+    /// What stands in each unit, by source.
+    pub(crate) levels: Vec<Vec<Level>>,
     /// Records that have not reached their end, by source.
     pub(crate) backlog: Vec<u64>,
     /// Counts of keys.
@@ -188,6 +190,7 @@ impl Hub {
             wants_attempts: false,
             source: 0,
             figures: Vec::new(),
+            levels: Vec::new(),
             backlog: Vec::new(),
             key_counts: KeyCounts::default(),
             minutes: SourceMinutes::default(),
@@ -226,15 +229,26 @@ impl Hub {
     /// A record has reached its stream or queue.
     #[inline]
     pub fn landed(&mut self, unit: u32, record: &Record) {
-        let figures = &mut self.figures[unit as usize];
-        figures.waiting += 1;
-        figures.backlog_peak = figures.backlog_peak.max(figures.waiting);
-        figures.last_arrival = record.timestamp;
+        let level = self.level(unit);
+        level.waiting += 1;
+        level.peak = level.peak.max(level.waiting);
+        level.last_arrival = record.timestamp;
         let backlog = &mut self.backlog[self.source as usize];
         *backlog += 1;
         let minute = self.minutes.at(self.source, record.timestamp);
         minute.backlog_max = minute.backlog_max.max(*backlog);
         self.key_counts.count(record.key, self.first_unit + unit.min(self.units - 1));
+    }
+
+    /// What stands in a unit of the source at hand.
+    #[inline]
+    pub(crate) fn level(&mut self, unit: u32) -> &mut Level {
+        let levels = &mut self.levels[self.source as usize];
+        let place = unit as usize;
+        if place >= levels.len() {
+            levels.resize(place + 1, Level::default());
+        }
+        &mut levels[place]
     }
 
     /// Records that have had the same attempts have reached their end. `at` is nothing where they

@@ -215,34 +215,50 @@ impl Failure {
 }
 
 /// Keys of records: hash and length by code.
+///
+/// The halves of a hash are apart: the high one alone nearly always tells the shard.
 #[derive(Debug, Default)]
 pub struct Keys {
-    hashes: Vec<u128>,
+    high: Vec<u64>,
+    low: Vec<u64>,
     lengths: Vec<u32>,
 }
 
 impl Keys {
     /// Registers the next code: MD5 of the key's UTF-8 as a big-endian number (§0.6-7), and its
     /// length in bytes.
+    #[allow(clippy::cast_possible_truncation)] // The two halves.
     pub fn add(&mut self, hash: u128, length: u32) {
-        self.hashes.push(hash);
+        self.high.push((hash >> 64) as u64);
+        self.low.push(hash as u64);
         self.lengths.push(length);
     }
 
     /// How many are registered.
     pub const fn len(&self) -> usize {
-        self.hashes.len()
+        self.high.len()
     }
 
     /// Whether none is.
     pub const fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
+        self.high.is_empty()
     }
 
-    /// Hash of a key; no key is one key, at 0.
+    /// High half of the hash of a key; no key is one key, at 0.
     #[inline]
+    pub fn high(&self, key: u32) -> u64 {
+        self.high.get(key as usize).copied().unwrap_or(0)
+    }
+
+    /// Low half of it.
+    #[inline]
+    pub fn low(&self, key: u32) -> u64 {
+        self.low.get(key as usize).copied().unwrap_or(0)
+    }
+
+    /// Hash of a key.
     pub fn hash(&self, key: u32) -> u128 {
-        self.hashes.get(key as usize).copied().unwrap_or(0)
+        u128::from(self.high(key)) << 64 | u128::from(self.low(key))
     }
 
     /// Length of a key, bytes.
@@ -253,13 +269,18 @@ impl Keys {
 }
 
 /// A queue that never moves what it holds and gives back what it no longer needs.
+///
+/// The chunk that grows is at hand: to add a record touches two cache lines.
 #[derive(Debug, Default)]
 pub struct RecordQueue {
-    chunks: VecDeque<Vec<Record>>,
-    /// Records taken from the first chunk.
-    taken: usize,
+    /// The last chunk.
+    tail: Vec<Record>,
     len: usize,
-    spare: Option<Vec<Record>>,
+    /// Records taken from the first chunk, which may be the last.
+    taken: usize,
+    /// The chunks before the last.
+    full: VecDeque<Vec<Record>>,
+    spare: Vec<Record>,
 }
 
 impl RecordQueue {
@@ -278,49 +299,73 @@ impl RecordQueue {
     /// Adds one behind the others.
     #[inline]
     pub fn push(&mut self, record: Record) {
-        self.len += 1;
-        if let Some(last) = self.chunks.back_mut()
-            && last.len() < last.capacity()
-        {
-            last.push(record);
-            return;
+        if self.tail.len() == self.tail.capacity() {
+            self.grow();
         }
-        self.grow(record);
+        self.tail.push(record);
+        self.len += 1;
     }
 
-    fn grow(&mut self, record: Record) {
-        // Short queues are many: they start small.
-        let size = if self.chunks.is_empty() { CHUNK / 8 } else { CHUNK };
-        let mut chunk = self.spare.take().unwrap_or_else(|| Vec::with_capacity(size));
-        chunk.push(record);
-        self.chunks.push_back(chunk);
+    #[cold]
+    fn grow(&mut self) {
+        if self.len == 0 {
+            // Short queues are many: they start small.
+            self.tail = Vec::with_capacity(CHUNK / 8);
+            self.taken = 0;
+            return;
+        }
+        let spare = std::mem::take(&mut self.spare);
+        let next = if spare.capacity() >= CHUNK { spare } else { Vec::with_capacity(CHUNK) };
+        self.full.push_back(std::mem::replace(&mut self.tail, next));
+    }
+
+    /// Looks at what [`Self::push`] will touch.
+    #[inline]
+    pub(crate) fn look_ahead(&self) -> u64 {
+        self.tail.last().map_or(0, |last| last.row)
     }
 
     /// The first.
     #[inline]
     pub fn front(&self) -> Option<&Record> {
-        self.chunks.front()?.get(self.taken)
+        self.full.front().unwrap_or(&self.tail).get(self.taken)
     }
 
     /// Takes the first.
     #[inline]
     pub fn pop(&mut self) -> Option<Record> {
-        let first = self.chunks.front_mut()?;
+        let first = self.full.front().unwrap_or(&self.tail);
         let record = *first.get(self.taken)?;
         self.taken += 1;
         self.len -= 1;
         if self.taken == first.len() {
             self.taken = 0;
-            let mut emptied = self.chunks.pop_front()?;
+            let mut emptied = match self.full.pop_front() {
+                Some(emptied) => emptied,
+                None => {
+                    self.tail.clear();
+                    return Some(record);
+                }
+            };
             emptied.clear();
-            self.spare = (self.len > 0).then_some(emptied);
+            self.spare = emptied;
         }
         Some(record)
     }
 
     /// All, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &Record> {
-        self.chunks.iter().flatten().skip(self.taken)
+        let first = self.full.front().unwrap_or(&self.tail);
+        let rest = self.full.iter().skip(1).flatten();
+        let last = if self.full.is_empty() { &[] } else { self.tail.as_slice() };
+        first[self.taken..].iter().chain(rest).chain(last)
+    }
+
+    /// Gives back what an empty queue needs not.
+    pub fn shrink(&mut self) {
+        if self.len == 0 {
+            *self = Self::default();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which shard a key belongs to, and how shards split and merge (E4.11, §0.6-7).
 
 use crate::sources::config::{Reshard, Resharding};
+use crate::sources::record::Keys;
 
 /// The shards of a stream, those to come included, and their ranges of hashes.
 #[derive(Debug)]
@@ -51,6 +52,26 @@ impl Ranges {
         if !self.has_changed() {
             return place(hash, self.initial);
         }
+        self.find_changed(hash)
+    }
+
+    /// The same for a key.
+    #[inline]
+    pub(super) fn find_key(&self, high: u64, key: u32, keys: &Keys) -> u32 {
+        if self.has_changed() {
+            return self.find_changed(keys.hash(key));
+        }
+        // The low half decides only where it could carry.
+        let product = u128::from(high) * u128::from(self.initial);
+        #[allow(clippy::cast_possible_truncation)] // The two halves.
+        let (shard, rest) = ((product >> 64) as u32, product as u64);
+        if rest > u64::MAX - u64::from(self.initial) {
+            return place(keys.hash(key), self.initial);
+        }
+        shard
+    }
+
+    fn find_changed(&self, hash: u128) -> u32 {
         let after = self.open.partition_point(|shard| self.ranges[*shard as usize].0 <= hash);
         self.open[after - 1]
     }

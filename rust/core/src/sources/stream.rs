@@ -35,8 +35,18 @@ pub struct Stream {
     shards: Vec<Shard>,
 }
 
+/// A shard; what every record that lands touches comes first.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Shard {
+    unread: RecordQueue,
+    sequence: u32,
+    /// A run of it ended at this instant: it is read then, too.
+    reread_at: Micros,
+    /// The read that is to come; other timers are overtaken.
+    next_read: Micros,
+    /// Records read and not settled.
+    buffered: u64,
     /// When it may be read: its parents are drained. `Micros::MAX`: not known yet.
     eligible_at: Micros,
     /// When its mapping begins to read it; `Micros::MAX`: not known yet.
@@ -48,16 +58,8 @@ struct Shard {
     children: Vec<u32>,
     closed: bool,
     drained: bool,
-    unread: RecordQueue,
     /// Records that are older than the starting position.
     skipped: RecordQueue,
-    /// Records read and not settled.
-    buffered: u64,
-    sequence: u32,
-    /// The read that is to come; other timers are overtaken.
-    next_read: Micros,
-    /// A run of it ended at this instant: it is read then, too.
-    reread_at: Micros,
     lanes: Vec<Lane>,
     blocked_lanes: u32,
     blocked_since: Micros,
@@ -245,11 +247,20 @@ impl Stream {
         match named {
             Some(shard) if !self.ranges.has_changed() => shard,
             Some(shard) => self.ranges.open_for(shard, hub.keys.hash(record.key)),
-            None => self.ranges.find(hub.keys.hash(record.key)),
+            None => self.ranges.find_key(hub.keys.high(record.key), record.key, &hub.keys),
         }
     }
 
-    pub(super) fn land(
+    /// The same, and how far the shard is: asked ahead of time, so that what a record touches is on
+    /// its way from memory when it lands.
+    #[inline]
+    pub(crate) fn look_ahead(&self, key: u32, hub: &Hub) -> u64 {
+        let shard = self.ranges.find_key(hub.keys.high(key), key, &hub.keys);
+        let counted = hub.key_counts.look_ahead(key);
+        counted ^ self.shards[shard as usize].unread.look_ahead()
+    }
+
+    pub(crate) fn land(
         &mut self,
         mut record: Record,
         named: Option<u32>,
@@ -343,7 +354,10 @@ impl Stream {
                 continue;
             }
             shard.buffered += 1;
-            let lane = lane_of(hub.keys.hash(record.key), shard.lanes.len());
+            let lane = match shard.lanes.len() {
+                1 => 0,
+                lanes => lane_of(hub.keys.high(record.key), hub.keys.low(record.key), lanes),
+            };
             shard.lanes[lane].push(record, now, &self.config, &self.stream, &hub.keys);
             if pushed && shard.buffered >= self.stream.lookahead {
                 break;
@@ -597,13 +611,9 @@ impl Stream {
 
 /// The lane of a key: h mod PF (§0.6-7).
 #[inline]
-#[allow(clippy::cast_possible_truncation)] // The two halves of the hash.
-fn lane_of(hash: u128, lanes: usize) -> usize {
-    if lanes <= 1 {
-        return 0;
-    }
+#[allow(clippy::cast_possible_truncation)] // Below the number of lanes.
+fn lane_of(high: u64, low: u64, lanes: usize) -> usize {
     let lanes = lanes as u64;
-    let (high, low) = ((hash >> 64) as u64, hash as u64);
     // 2^64 mod PF, without a division of 128 bits.
     let shift = (u64::MAX % lanes + 1) % lanes;
     ((high % lanes * shift + low % lanes) % lanes) as usize
