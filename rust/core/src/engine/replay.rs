@@ -73,7 +73,7 @@ pub struct Replay {
     pub(super) region_worst: WorstWindow,
     minutes: MinuteRows,
     scratch: Vec<i64>,
-    rows_fed: u64,
+    pub(super) rows_fed: u64,
     pub(super) runs_started: u64,
     /// First row of the whole trace (Z37).
     pub(super) origin: Option<Micros>,
@@ -369,7 +369,11 @@ impl Replay {
         let mut scratch = std::mem::take(&mut self.scratch);
         let previous = self.last_arrival;
         let checked = batch.check(&mut scratch, self.rows_fed, previous, self.slots.len());
-        let answer = checked.map(|checked| self.replay(batch, &checked, sink));
+        let answer = checked.and_then(|checked| {
+            self.check_sources(batch)?;
+            self.replay(batch, &checked, sink);
+            Ok(())
+        });
         self.scratch = scratch;
         answer
     }

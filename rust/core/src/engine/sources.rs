@@ -8,6 +8,7 @@ use crate::engine::event::{
     Event, batch_number, order_of_answer, order_of_arrival, order_of_source,
 };
 use crate::engine::replay::{Columns, Replay};
+use crate::error::Error;
 use crate::ids::FunctionId;
 use crate::model::concurrency::Refusal;
 use crate::model::state_keys::Access;
@@ -274,7 +275,7 @@ impl Replay {
     fn set_timers(&mut self) {
         let Sources { hub, timers, changes, .. } = &mut self.sources;
         for due in hub.timers.drain(..) {
-            *(if due.class == Class::Change { &mut *changes } else { &mut *timers }) += 1;
+            *(if is_change(due.timer) { &mut *changes } else { &mut *timers }) += 1;
             let order = order_of_source(due.class, due.order);
             let event = Event::Source { timer: due.timer, source: due.source, unit: due.unit };
             self.calendar.push(due.at, order, event);
@@ -371,7 +372,7 @@ impl Replay {
         now: Micros,
         sink: &mut S,
     ) {
-        if matches!(timer, Timer::Switch | Timer::Reshard) {
+        if is_change(timer) {
             self.sources.changes -= 1;
         } else {
             self.sources.timers -= 1;
@@ -568,6 +569,27 @@ impl Replay {
         } else {
             self.land(source, record, shard, now, sink);
         }
+    }
+
+    /// Checks that rows name sources and shards that there are.
+    pub(super) fn check_sources(&self, batch: &crate::batch::Batch<'_>) -> Result<(), Error> {
+        let extras = batch.extras.unwrap_or_default();
+        let Some(sources) = extras.event_sources else { return Ok(()) };
+        for (place, source) in sources.iter().enumerate().filter(|(_, one)| **one != NO_SOURCE) {
+            let row = self.rows_fed + place as u64;
+            let Some(one) = self.sources.list.get(*source as usize) else {
+                return Err(Error::Value { row, column: "source", value: f64::from(*source) });
+            };
+            if let Some(shards) = extras.shards
+                && shards[place] != NO_SOURCE
+                && shards[place] >= one.units
+                && !matches!(one.machine, Machine::Queue(_))
+            {
+                let value = f64::from(shards[place]);
+                return Err(Error::Value { row, column: "shard", value });
+            }
+        }
+        Ok(())
     }
 
     /// Takes in the rows of a batch from `start` on.
@@ -792,6 +814,11 @@ impl Replay {
         }
         rows
     }
+}
+
+/// Whether a timer only matters to records that wait.
+const fn is_change(timer: Timer) -> bool {
+    matches!(timer, Timer::Switch | Timer::Reshard | Timer::Look | Timer::Effect)
 }
 
 /// Whether a record has ended without success.

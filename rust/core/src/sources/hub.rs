@@ -270,6 +270,26 @@ impl Hub {
         self.settled.push(Settled { unit, count, kind, reason, at, progress });
     }
 
+    /// The replay ends, at `until` where that was set, with a record that would leave by retention
+    /// at `gone_at`; one that `stays` was taken out of its source and is in somebody's hands.
+    pub(crate) fn leave(
+        &mut self,
+        unit: u32,
+        record: &Record,
+        gone_at: Micros,
+        until: Option<Micros>,
+        stays: bool,
+        progress: &Progress,
+    ) {
+        let one = std::slice::from_ref(record);
+        if until.is_none_or(|until| gone_at < until && !stays) {
+            let reason = Some(Reason::RetentionExpired);
+            self.settle(unit, one, OutcomeKind::Expired, reason, Some(gone_at), progress);
+        } else {
+            self.settle(unit, one, OutcomeKind::Pending, None, None, progress);
+        }
+    }
+
     /// What is discarded goes to the destination of failures, if there is one; a document each
     /// time.
     pub fn discard(

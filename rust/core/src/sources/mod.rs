@@ -15,6 +15,7 @@ pub mod queue;
 pub mod record;
 mod shards;
 pub mod stream;
+mod switch;
 #[cfg(test)]
 mod tests;
 pub mod worker;

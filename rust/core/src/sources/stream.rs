@@ -13,6 +13,7 @@ use crate::sources::hub::{Answer, Class, Hub, Refused, Start, Timer};
 use crate::sources::lane::Lane;
 use crate::sources::record::{Record, RecordQueue};
 use crate::sources::shards::Ranges;
+use crate::sources::switch::Switch;
 use crate::sources::worker::{Phase, Terms};
 use crate::time::Micros;
 
@@ -24,11 +25,7 @@ const LANE_BITS: u32 = 4;
 pub struct Stream {
     config: SourceConfig,
     stream: StreamConfig,
-    /// Whether it reads and sends; follows `config.enabled` with the delays of P14.
-    enabled: bool,
-    /// Whether it does after the switch at `switch_at`.
-    switch_to: bool,
-    switch_at: Micros,
+    switch: Switch,
     /// When it polled first; never where that is `Micros::MAX`.
     poll_start: Micros,
     ranges: Ranges,
@@ -122,17 +119,7 @@ impl Stream {
         let stream = stream_of(&config);
         let ranges = Ranges::new(stream.shards, &stream.reshards);
         let shards = (0..ranges.len()).map(|_| Shard::new()).collect();
-        let enabled = config.enabled;
-        Self {
-            config,
-            stream,
-            enabled: false,
-            switch_to: enabled,
-            switch_at: Micros::MAX,
-            poll_start: Micros::MAX,
-            ranges,
-            shards,
-        }
+        Self { config, stream, switch: Switch::new(), poll_start: Micros::MAX, ranges, shards }
     }
 
     pub(super) const fn config(&self) -> &SourceConfig {
@@ -156,26 +143,23 @@ impl Stream {
                 hub.timer(reshard.at, Class::Change, Timer::Reshard, entry, (0, entry));
             }
         }
-        if self.config.enabled {
-            self.switch_after(true, self.config.start_delay, now, hub);
+        if self.switch.turn(&self.config, now, hub) {
+            self.switched(now, hub);
         }
     }
 
     pub(super) fn configure(&mut self, config: SourceConfig, now: Micros, hub: &mut Hub) {
-        let enabled = config.enabled;
-        let changes = enabled != self.config.enabled;
         self.stream = stream_of(&config);
         self.config = config;
-        let delay = if enabled { self.config.start_delay } else { self.config.stop_delay };
-        if changes {
-            self.switch_after(enabled, delay, now, hub);
+        if self.switch.turn(&self.config, now, hub) {
+            self.switched(now, hub);
         }
         for shard in 0..self.shards.len() {
             for lane in &mut self.shards[shard].lanes {
                 lane.measure(&self.config, &self.stream, &hub.keys);
             }
             for lane in 0..self.shards[shard].lanes.len() {
-                if self.enabled {
+                if self.switch.is_on() {
                     // The maximum record age may have changed.
                     let (terms, worker) = self.worker(shard, lane);
                     worker.expire(&terms, now, hub);
@@ -186,23 +170,9 @@ impl Stream {
         }
     }
 
-    fn switch_after(&mut self, to: bool, delay: Micros, now: Micros, hub: &mut Hub) {
-        self.switch_to = to;
-        self.switch_at = now + delay;
-        if delay > Micros::ZERO {
-            hub.timer(self.switch_at, Class::Change, Timer::Switch, 0, (0, 0));
-        } else {
-            self.switch(now, hub);
-        }
-    }
-
     /// The mapping begins or stops to read and to send; it keeps its place in each shard.
-    fn switch(&mut self, now: Micros, hub: &mut Hub) {
-        if self.switch_at != now || self.enabled == self.switch_to {
-            return;
-        }
-        self.enabled = self.switch_to;
-        if !self.enabled {
+    fn switched(&mut self, now: Micros, hub: &mut Hub) {
+        if !self.switch.is_on() {
             return;
         }
         if self.poll_start == Micros::MAX {
@@ -290,7 +260,7 @@ impl Stream {
         let full = shard.buffered >= self.stream.lookahead;
         let changing =
             shard.changes_lanes(self.stream.parallelization_factor) && shard.buffered > 0;
-        if !self.enabled || !shard.is_open() || full || changing {
+        if !self.switch.is_on() || !shard.is_open() || full || changing {
             return;
         }
         let visible = head.timestamp + self.stream.prop_delay;
@@ -319,7 +289,7 @@ impl Stream {
             return;
         }
         shard.next_read = Micros::MAX;
-        if !self.enabled || shard.buffered >= self.stream.lookahead {
+        if !self.switch.is_on() || shard.buffered >= self.stream.lookahead {
             return;
         }
         if shard.changes_lanes(factor) {
@@ -505,13 +475,17 @@ impl Stream {
             Timer::Read => self.read(unit as usize, now, hub),
             Timer::Expiry => {
                 let (shard, lane) = of_unit(unit);
-                if self.enabled && lane < self.shards[shard].lanes.len() {
+                if self.switch.is_on() && lane < self.shards[shard].lanes.len() {
                     let (terms, worker) = self.worker(shard, lane);
                     worker.expire(&terms, now, hub);
                     self.settled(shard, lane, now, hub);
                 }
             }
-            Timer::Switch => self.switch(now, hub),
+            Timer::Switch => {
+                if self.switch.fire(now) {
+                    self.switched(now, hub);
+                }
+            }
             Timer::Reshard => self.reshard(unit, now, hub),
             Timer::Start | Timer::Look | Timer::Effect | Timer::Other => {}
         }
@@ -523,7 +497,7 @@ impl Stream {
             return None;
         }
         let ended = self.shards[place].closed && self.shards[place].unread.is_empty();
-        let held = !self.enabled || self.is_held_up(place, lane);
+        let held = !self.switch.is_on() || self.is_held_up(place, lane);
         let one = &mut self.shards[place].lanes[lane];
         let forms = one.worker.is_idle() && one.start_at == now;
         if forms {
@@ -574,30 +548,21 @@ impl Stream {
     /// What has not been read by then left by retention, or waits still; what a mapping that is
     /// switched off for good has read leaves in the same way.
     pub(super) fn finish(&mut self, until: Option<Micros>, now: Micros, hub: &mut Hub) {
-        let (retention, enabled) = (self.config.retention, self.enabled);
-        let end = until.unwrap_or(Micros::MAX);
-        let mut settle = |unit: u32, records: &[Record], read: bool, progress: &Progress| {
-            for record in records {
-                let one = std::slice::from_ref(record);
-                let gone_at = record.timestamp + retention;
-                if gone_at < end && !(read && enabled && until.is_some()) {
-                    let reason = Some(Reason::RetentionExpired);
-                    hub.settle(unit, one, OutcomeKind::Expired, reason, Some(gone_at), progress);
-                } else {
-                    hub.settle(unit, one, OutcomeKind::Pending, None, None, progress);
-                }
-            }
+        let (retention, sends) = (self.config.retention, self.switch.is_on());
+        let mut leave = |unit: u32, record: &Record, read: bool, progress: &Progress| {
+            let gone_at = record.timestamp + retention;
+            hub.leave(unit, record, gone_at, until, read && sends, progress);
         };
         for (unit, shard) in (0_u32..).zip(&mut self.shards) {
             for lane in &mut shard.lanes {
-                lane.worker.drain(|_, records, progress| settle(unit, records, true, progress));
+                lane.worker.drain(|_, record, progress| leave(unit, record, true, progress));
                 while let Some(record) = lane.pop() {
-                    settle(unit, &[record], true, &Progress::default());
+                    leave(unit, &record, true, &Progress::default());
                 }
             }
             for queue in [&mut shard.skipped, &mut shard.unread] {
                 while let Some(record) = queue.pop() {
-                    settle(unit, &[record], false, &Progress::default());
+                    leave(unit, &record, false, &Progress::default());
                 }
             }
         }

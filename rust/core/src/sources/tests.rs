@@ -11,7 +11,8 @@ use crate::model::rates::WindowShape;
 use crate::model::scaling::ScalingMode;
 use crate::outcome::{Attempt, AttemptKind, Outcome, OutcomeKind, Reason, Sink};
 use crate::sources::config::{
-    Backoff, Encoding, KindConfig, Reshard, Resharding, RetryConfig, SourceConfig, StreamConfig,
+    Backoff, Encoding, KafkaConfig, KindConfig, Reshard, Resharding, RetryConfig, SourceConfig,
+    StreamConfig,
 };
 use crate::time::Micros;
 
@@ -781,4 +782,138 @@ fn changing_the_parallelization_factor_drains_the_lanes_first() {
     assert_eq!(starts[..2], [20 * MS, 90 * MS]);
     assert_eq!(starts[4..], [S, S]);
     assert_eq!(log.kinds(), [OutcomeKind::Success; 6]);
+}
+
+fn kafka(partitions: u32, provisioned: Option<(u32, u32)>) -> SourceConfig {
+    SourceConfig {
+        window: Micros(500 * MS),
+        kind: KindConfig::Kafka(KafkaConfig {
+            retries: retries(),
+            partitions,
+            provisioned,
+            invocations_per_poller: 5,
+            step_up: 2,
+            step_down: 1,
+            evaluation: Micros(60 * S),
+            effect: Micros(180 * S),
+            from: None,
+        }),
+        ..kinesis()
+    }
+}
+
+const fn on(shard: u32, row: Row) -> Row {
+    Row { shard, ..row }
+}
+
+#[test]
+fn e6_one_poller_takes_a_batch_of_all_its_partitions() {
+    let log = Bench::of(kafka(3, None)).run(&[on(0, row(0)), on(1, row(100 * MS)), on(2, row(S))]);
+    // The window starts with the first record.
+    assert_eq!(log.batches(), [(500 * MS, vec![0, 1]), (1_500 * MS, vec![2])]);
+}
+
+#[test]
+fn e6_a_failing_batch_is_tried_again_in_place_until_it_runs() {
+    let rows = [on(0, row(0).failing(1, 2)), on(1, row(0)), on(0, row(600 * MS))];
+    let (replay, log) = Bench::of(kafka(2, None)).replay(&rows);
+    let expected = [
+        (500 * MS, vec![0, 1]),
+        (700 * MS, vec![0, 1]),
+        (1_100 * MS, vec![0, 1]),
+        (1_600 * MS, vec![2]),
+    ];
+    assert_eq!(log.batches(), expected);
+    let units = replay.source_units();
+    assert_eq!(units[0].figures.blocked, Micros(600 * MS));
+    assert_eq!(units[1].figures.blocked, Micros(600 * MS), "its poller serves both");
+}
+
+#[test]
+fn e6_the_log_loses_what_is_never_delivered() {
+    let mut bench = Bench::of(kafka(1, None));
+    bench.config().retention = Micros(100 * S);
+    let log = bench.run(&[row(0).failing(1, u32::MAX), row(S)]);
+    assert_eq!(log.of(0).0, OutcomeKind::Expired);
+    assert_eq!(log.of(0).3, Some(100 * S));
+    assert_eq!(log.of(1).0, OutcomeKind::Success);
+}
+
+#[test]
+fn p24_pollers_double_while_something_waits_and_go_one_by_one() {
+    // One record a second and partition, each running for 1.2 s: one poller falls behind.
+    let mut rows: Vec<Row> = Vec::new();
+    for second in 0..600 {
+        for partition in 0..4 {
+            rows.push(on(partition, row(second * S).lasting(400 * MS)));
+        }
+    }
+    let mut bench = Bench::of(kafka(4, None));
+    bench.config().window = Micros::ZERO;
+    bench.config().batch_size = 1;
+    let (replay, log) = bench.replay(&rows);
+    assert!(log.kinds().iter().all(|kind| *kind == OutcomeKind::Success));
+    let most = |from: i64, to: i64| {
+        let mut at_once: Vec<(i64, i32)> = Vec::new();
+        let ran = log.attempts.iter().filter_map(|one| one.run);
+        for run in ran.filter(|run| run.start.0 >= from && run.start.0 < to) {
+            at_once.push((run.start.0, 1));
+            at_once.push((run.end.expect("it ended").0, -1));
+        }
+        at_once.sort_unstable();
+        let mut level = 0;
+        at_once
+            .iter()
+            .map(|(_, step)| {
+                level += step;
+                level
+            })
+            .max()
+            .unwrap_or(0)
+    };
+    // Looks at 60 and 120 s take effect 180 s later.
+    assert_eq!([most(0, 240 * S), most(241 * S, 300 * S), most(301 * S, 600 * S)], [1, 2, 4]);
+    assert_eq!(replay.totals().max_concurrency, 4);
+}
+
+#[test]
+fn e6_provisioned_pollers_run_several_batches_and_are_paid_for() {
+    let mut bench = Bench::of(kafka(8, Some((1, 1))));
+    bench.config().window = Micros::ZERO;
+    let rows: Vec<Row> = (0..8).map(|shard| on(shard, row(0).lasting(S))).collect();
+    let (mut replay, log) = bench.replay(&rows);
+    // Five slots: partitions 0 and 5, 1 and 6, 2 and 7 share one.
+    let batches = log.batches();
+    let rows: Vec<_> = batches.iter().map(|(_, rows)| rows.clone()).collect();
+    assert_eq!(rows, [vec![0, 5], vec![1, 6], vec![2, 7], vec![3], vec![4]]);
+    let minutes = replay.take_source_minutes(true);
+    let paid: u64 = minutes.iter().map(|row| row.counts.units_us).sum();
+    assert_eq!(paid, 2_020_000, "one unit to the last release");
+}
+
+#[test]
+fn what_a_row_cannot_name_is_refused() {
+    let mut bench = Bench::of(kinesis());
+    bench.stream().shards = 2;
+    let mut replay = Replay::new(bench.account.clone(), true);
+    replay.add_function("f".to_owned(), vec![(0, function())], None);
+    replay.add_source(bench.sources[0].clone());
+    let mut refuse = |source: u32, shard: u32| {
+        let extras =
+            Extras { event_sources: Some(&[source]), shards: Some(&[shard]), ..Extras::default() };
+        let batch = Batch {
+            timestamps: &[0],
+            functions: &[0],
+            durations: Spans::Micros(&[0]),
+            inits: None,
+            memory: None,
+            extras: Some(extras),
+            codes: None,
+            rows: None,
+            identities: None,
+        };
+        replay.feed(&batch, &mut Log::default()).expect_err("it is not there").to_string()
+    };
+    assert_eq!(refuse(0, 2), "row 0: shard is 2");
+    assert_eq!(refuse(1, 0), "row 0: source is 1");
 }

@@ -113,11 +113,6 @@ impl Worker {
         self.add(record);
     }
 
-    /// Partitions of the records that are not settled yet.
-    pub(super) fn partitions(&self) -> &[u32] {
-        &self.partitions[self.from.min(self.partitions.len())..]
-    }
-
     /// The batch is formed and starts at once; what stands in [`Phase::Due`] or
     /// [`Phase::BackOff`] starts in the same way.
     pub(super) fn start(
@@ -440,16 +435,12 @@ impl Worker {
     }
 
     /// The replay ends: what has not been settled, with what has happened to it, part by part.
-    pub(super) fn drain(&mut self, mut each: impl FnMut(Option<u32>, &[Record], &Progress)) {
+    pub(super) fn drain(&mut self, mut each: impl FnMut(Option<u32>, &Record, &Progress)) {
         loop {
             let progress = self.progress;
-            if self.partitions.is_empty() {
-                each(None, &self.records[self.from..self.to], &progress);
-            } else {
-                for place in self.from..self.to {
-                    let record = std::slice::from_ref(&self.records[place]);
-                    each(Some(self.partitions[place]), record, &progress);
-                }
+            for place in self.from..self.to {
+                let partition = self.partitions.get(place).copied();
+                each(partition, &self.records[place], &progress);
             }
             self.from = self.to;
             let Some(part) = self.parts.pop() else { break };
