@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod blame;
 pub mod config;
 pub mod engine;
 pub mod error;

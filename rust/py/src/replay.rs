@@ -16,7 +16,9 @@ use crate::error::{guarded, internal, to_python};
 use crate::identity::BatchIdentities;
 use crate::outcomes::OutcomeColumns;
 use crate::sources::{SourceEntry, source_minutes_table, source_units_table};
-use crate::totals::{bills_table, extras_table, keys_table, minutes_table, totals_table};
+use crate::totals::{
+    bills_table, blame_table, extras_table, keys_table, minutes_table, totals_table,
+};
 
 /// Stands for a code that nobody has registered.
 const UNSEEN: u32 = u32::MAX;
@@ -39,16 +41,21 @@ pub(crate) struct Replay {
 #[pymethods]
 impl Replay {
     #[new]
-    #[pyo3(signature = (account, *, outcomes, attempts, function_minutes))]
+    #[pyo3(signature = (account, *, outcomes, attempts, function_minutes, blame = false))]
     fn new(
         account: Account<'_>,
         outcomes: bool,
         attempts: bool,
         function_minutes: bool,
+        blame: bool,
     ) -> PyResult<Self> {
         guarded(|| {
+            let mut core = core::Replay::new(account.resolve()?, function_minutes);
+            if blame {
+                core.keep_blame();
+            }
             Ok(Self {
-                core: core::Replay::new(account.resolve()?, function_minutes),
+                core,
                 outcomes: (outcomes || attempts).then(|| OutcomeColumns::new(attempts)),
                 numbers: Vec::new(),
                 functions: Vec::new(),
@@ -194,6 +201,11 @@ impl Replay {
     /// The hottest shared records, by number.
     fn hottest_keys(&mut self, count: usize) -> PyResult<Table> {
         self.attempt(|replay| keys_table(&replay.core.hottest_keys(count)))
+    }
+
+    /// Who held the capacity at refusals; empty where that was not wanted.
+    fn blame(&mut self) -> PyResult<Table> {
+        self.attempt(|replay| blame_table(&replay.core.blame()))
     }
 
     /// What all shared records together came to.

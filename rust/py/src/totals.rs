@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, UInt32Array, UInt64Array};
+use lambda_replay_core::blame::BlameRow;
 use lambda_replay_core::meters::{Bill, Distribution, Extra, ExtraRow};
 use lambda_replay_core::metrics::{MinuteRow, Totals};
 use lambda_replay_core::model::concurrency::Limit;
@@ -201,6 +202,31 @@ pub(crate) fn keys_table(keys: &[(u32, KeyStatistics)]) -> PyResult<Table> {
         ("time_outs", count(|key| key.time_outs)),
         ("conflicts", count(|key| key.conflicts)),
         ("wait_billed_ms", count(|key| key.wait_billed_ms)),
+    ])
+}
+
+/// A row per victim, limit and holder; sums are of units at each refusal.
+pub(crate) fn blame_table(rows: &[BlameRow]) -> PyResult<Table> {
+    let count = |value: fn(&BlameRow) -> u64| -> ArrayRef {
+        Arc::new(rows.iter().map(value).collect::<UInt64Array>())
+    };
+    let instant = |value: fn(&BlameRow) -> Micros| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(value(row).0)).collect::<Int64Array>())
+    };
+    let victims = rows.iter().map(|row| Some(row.victim.0)).collect::<UInt32Array>();
+    let limits = rows.iter().map(|row| Some(row.limit as u32)).collect::<UInt32Array>();
+    let holders = rows.iter().map(|row| row.holder.map(|holder| holder.0));
+    Table::new(vec![
+        ("victim", Arc::new(victims)),
+        ("limit", Arc::new(limits)),
+        ("holder", Arc::new(holders.collect::<UInt32Array>())),
+        ("throttles", count(|row| row.throttles)),
+        ("held_sum", count(|row| row.held.sum)),
+        ("held_max", count(|row| u64::from(row.held.max))),
+        ("waiting_sum", count(|row| row.held.waiting_sum)),
+        ("waiting_max", count(|row| u64::from(row.held.waiting_max))),
+        ("first", instant(|row| row.first)),
+        ("last", instant(|row| row.last)),
     ])
 }
 

@@ -7,6 +7,7 @@
 //! shared state), [`sources`] (event sources and their batches), [`provisioning`] (provisioned
 //! pools, changes of configuration).
 
+mod blaming;
 pub mod calendar;
 pub mod event;
 pub mod provisioning;

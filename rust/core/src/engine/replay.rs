@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::batch::{Batch, Checked};
+use crate::blame::Blame;
 use crate::config::{AccountConfig, Epoch, FunctionConfig, IdlePolicy};
 use crate::engine::calendar::Calendar;
 use crate::engine::event::{
@@ -99,6 +100,8 @@ pub struct Replay {
     pub(super) keys: KeyTable,
     /// Throttles while runs that waited for a record held units of the same scope (Z35).
     pub(super) throttles_by_waiting: u64,
+    /// Who held the capacity at refusals, where somebody asks.
+    pub(super) blame: Option<Box<Blame>>,
     pub(super) extras: ExtraRows,
     /// Instant of gauges to be read.
     pub(super) gauge_at: Option<Micros>,
@@ -299,6 +302,7 @@ impl Replay {
             runs: StateRuns::default(),
             keys: KeyTable::default(),
             throttles_by_waiting: 0,
+            blame: None,
             extras: ExtraRows::default(),
             gauge_at: None,
             marks: 0,
@@ -847,6 +851,9 @@ impl Replay {
         rare.worst.record(now);
         self.region.throttle();
         self.region_worst.record(now);
+        if self.blame.is_some() {
+            self.note_blame(now, function, limit);
+        }
     }
 
     #[inline(always)]
