@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lambda_replay.compare import Comparison, compare
     from lambda_replay.exceptions import (
         IntegrityError,
         InternalError,
@@ -42,6 +43,7 @@ _HOMES = {
         "ScenarioError",
         "TraceError",
     ),
+    "compare": ("Comparison", "compare"),
     "replay": ("replay", "scan_outcomes"),
     "results": ("ReplayResult", "Summary", "TraceReport"),
     "scenario": ("Scenario",),
@@ -49,6 +51,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Comparison",
     "IntegrityError",
     "InternalError",
     "LambdaReplayError",
@@ -62,6 +65,7 @@ __all__ = [
     "TraceError",
     "TraceReport",
     "__version__",
+    "compare",
     "replay",
     "scan_outcomes",
 ]

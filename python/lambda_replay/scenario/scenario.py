@@ -21,6 +21,7 @@ from lambda_replay.scenario.keys import (
     parse_key,
     split_assignment,
 )
+from lambda_replay.scenario.models import DownstreamSection
 from lambda_replay.scenario.plain import put
 from lambda_replay.scenario.problems import Where, problem_at, value_at
 from lambda_replay.scenario.read import Location, parse_toml, parse_value, read_document
@@ -224,6 +225,14 @@ class Scenario:
                 problem = dataclasses.replace(problem, file=self._source)
             found.append(problem)
         return tuple(sorted(found, key=lambda one: (one.line or 0, one.column or 0)))
+
+    def checks(self) -> tuple[str, ...]:
+        """Give the conditions of [checks] that fail a run."""
+        return self._checked.model.checks.fail_if or ()
+
+    def downstream(self) -> dict[str, DownstreamSection]:
+        """Give the tables of [downstream] by name."""
+        return dict(self._checked.model.downstream)
 
     def not_modelled(self) -> tuple[str, ...]:
         """Say which rules of Lambda this version does not apply; without those switched off."""
