@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lambda_replay.replay import replay, scan_outcomes
     from lambda_replay.results import ReplayResult, Summary, TraceReport
     from lambda_replay.scenario import Scenario
+    from lambda_replay.sweep import pareto_front, sweep
 
 # The command line must start without Polars and pydantic, so names are imported when asked for.
 _HOMES = {
@@ -47,6 +48,7 @@ _HOMES = {
     "replay": ("replay", "scan_outcomes"),
     "results": ("ReplayResult", "Summary", "TraceReport"),
     "scenario": ("Scenario",),
+    "sweep": ("pareto_front", "sweep"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -66,8 +68,10 @@ __all__ = [
     "TraceReport",
     "__version__",
     "compare",
+    "pareto_front",
     "replay",
     "scan_outcomes",
+    "sweep",
 ]
 
 

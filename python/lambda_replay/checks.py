@@ -201,7 +201,10 @@ class Check:
             values = known[self.function]
         elif self.measure.startswith(_DELIVERIES):
             _check_destination(self, summary)
-        value = measure(values, self.measure)
+        return self.evaluate_value(measure(values, self.measure))
+
+    def evaluate_value(self, value: Number | None) -> CheckResult:
+        """Judge the condition on a value of its measure, whoever has it."""
         holds = value is not None and _OPERATORS[self.operator](value, self.threshold)
         return CheckResult(self, holds, value)
 

@@ -12,6 +12,7 @@ from lambda_replay.cli.compare import compare
 from lambda_replay.cli.run import run
 from lambda_replay.cli.samples import samples
 from lambda_replay.cli.scenario import scenario
+from lambda_replay.cli.sweep import sweep
 from lambda_replay.cli.session import PROGRAM, PipeClosed
 
 __all__ = ["app"]
@@ -79,5 +80,6 @@ def app() -> None:
 
 app.add_command(run)
 app.add_command(compare)
+app.add_command(sweep)
 app.add_command(scenario)
 app.add_command(samples)

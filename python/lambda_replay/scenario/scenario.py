@@ -127,12 +127,29 @@ class Scenario:
         ScenarioError
             With every problem of the new scenario.
         """
-        try:
-            path = parse_key(key)
-        except KeySyntaxError as error:
-            problem = Problem(value=key, message=f"is no dotted key: {error}", code="LR-S008")
-            raise ScenarioError(problems=[problem]) from None
-        return self._changed([(path, value, Location())])
+        return self.with_many({key: value})
+
+    def with_many(self, values: Mapping[str, object]) -> Scenario:
+        """Give a scenario in which several keys have other values, checked together.
+
+        Parameters
+        ----------
+        values
+            By dotted key, as for `with_`.
+
+        Raises
+        ------
+        ScenarioError
+            With every problem of the new scenario.
+        """
+        changes = []
+        for key, value in values.items():
+            try:
+                changes.append((parse_key(key), value, Location()))
+            except KeySyntaxError as error:
+                problem = Problem(value=key, message=f"is no dotted key: {error}", code="LR-S008")
+                raise ScenarioError(problems=[problem]) from None
+        return self._changed(changes)
 
     def with_set(self, *assignments: str) -> Scenario:
         """Give a scenario changed by ``KEY=VALUE`` texts, as from ``--set``.
