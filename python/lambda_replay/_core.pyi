@@ -9,6 +9,7 @@ __all__ = [
     "REASONS",
     "SOURCES",
     "SPILLOVER_REASONS",
+    "CountExpander",
     "Replay",
     "Table",
     "__version__",
@@ -30,6 +31,18 @@ class _ArrowStream(Protocol):
 class Table:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
     def __len__(self) -> int: ...
+
+@final
+class CountExpander:
+    def __new__(cls, seed: int, functions: _ArrowStream) -> CountExpander: ...
+    def expand(
+        self,
+        first: int,
+        start: int,
+        width: int,
+        counts: _ArrowStream,
+        means: _ArrowStream | None = None,
+    ) -> Table: ...
 
 @final
 class Replay:

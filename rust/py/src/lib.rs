@@ -5,6 +5,7 @@ mod arrow_out;
 mod config;
 mod error;
 mod identity;
+mod ingest;
 mod outcomes;
 mod replay;
 mod sources;
@@ -15,6 +16,8 @@ mod totals;
 mod _core {
     #[pymodule_export]
     use crate::arrow_out::Table;
+    #[pymodule_export]
+    use crate::ingest::counts::CountExpander;
     #[pymodule_export]
     use crate::replay::Replay;
 

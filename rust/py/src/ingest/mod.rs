@@ -1,0 +1,3 @@
+//! What readers of traces need beyond expressions of Polars.
+
+pub(crate) mod counts;
