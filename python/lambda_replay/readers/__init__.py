@@ -37,7 +37,7 @@ _HOMES: Final = {
     "azure2019": ("azure2019", "Azure2019"),
     "azure2021": ("azure2021", "Azure2021"),
     "azure2020-blobs": ("azure_blobs", "AzureBlobs"),
-    "huawei2025-requests": ("huawei2025", "Huawei2025"),
+    "huawei2025": ("huawei2025", "Huawei2025"),
     "huawei2023": ("huawei2023", "Huawei2023"),
     "ibm-code-engine": ("ibm", "IbmCodeEngine"),
     "opendc": ("opendc", "OpenDC"),

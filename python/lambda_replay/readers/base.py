@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -18,7 +18,10 @@ from polars.io.plugins import register_io_source
 if TYPE_CHECKING:
     from lambda_replay.readers.files import File
 
-__all__ = ["Family", "IngestReport", "ReadOptions", "Reader", "Stamp", "stream"]
+__all__ = ["Family", "IngestReport", "ReadOptions", "Reader", "Stamp", "counted", "stream"]
+
+#: Rows of a batch.
+_BATCH_ROWS: Final = 131_072
 
 
 class Family(StrEnum):
@@ -282,3 +285,44 @@ def stream(
                 return
 
     return register_io_source(source, schema=pl.Schema(schema))
+
+
+def counted(
+    frame: pl.LazyFrame,
+    report: IngestReport,
+    *,
+    drop: Mapping[str, pl.Expr] | None = None,
+    repair: Mapping[str, pl.Expr] | None = None,
+) -> pl.LazyFrame:
+    """Count the rows of a frame as they pass, and leave some out.
+
+    Parameters
+    ----------
+    frame
+        Canonical columns, and whatever the conditions need besides; columns whose names begin with
+        an underscore stay behind.
+    report
+        Of the reader.
+    drop, repair
+        By reason: which rows are left out, and which are kept with another value.
+    """
+    # Imported here: the engine's side of ingest imports this module.
+    from lambda_replay.ingest.batches import scan_batches  # noqa: PLC0415
+
+    drop, repair = drop or {}, repair or {}
+    schema = frame.collect_schema()
+    kept = [name for name in schema if not name.startswith("_")]
+
+    def batches() -> Iterator[pl.DataFrame]:
+        for batch in scan_batches(frame, _BATCH_ROWS):
+            report.count(read=batch.height)
+            rows = batch
+            for reason, condition in drop.items():
+                left = rows.filter(~condition.fill_null(value=False))
+                report.drop(reason, rows.height - left.height)
+                rows = left
+            for what, condition in repair.items():
+                report.repair(what, int(rows.select(condition.sum()).item() or 0))
+            yield rows.select(kept)
+
+    return stream({name: schema[name] for name in kept}, batches, report)
