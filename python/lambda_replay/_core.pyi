@@ -10,6 +10,7 @@ __all__ = [
     "SOURCES",
     "SPILLOVER_REASONS",
     "CountExpander",
+    "CsvRecords",
     "Replay",
     "Table",
     "__version__",
@@ -43,6 +44,12 @@ class CountExpander:
         counts: _ArrowStream,
         means: _ArrowStream | None = None,
     ) -> Table: ...
+
+@final
+class CsvRecords:
+    def __new__(cls, path: str) -> CsvRecords: ...
+    def header(self) -> list[str]: ...
+    def take(self, rows: int) -> Table | None: ...
 
 @final
 class Replay:

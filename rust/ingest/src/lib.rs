@@ -7,3 +7,4 @@
 
 pub mod counts;
 pub mod law;
+pub mod text;
