@@ -16,8 +16,11 @@ from lambda_replay import _core, samples
 from lambda_replay.engine import Engine, Progress, Unsorted
 from lambda_replay.exceptions import show
 from lambda_replay.ingest import Wire, open_trace
+from lambda_replay.ingest.account import account_of, disorder_of
+from lambda_replay.ingest.bad_rows import BadRows, set_aside
 from lambda_replay.ingest.faults import reading
 from lambda_replay.output import atomic_path, writing
+from lambda_replay.readers.base import ReadOptions
 from lambda_replay.results import (
     ReplayResult,
     TraceReport,
@@ -59,6 +62,10 @@ def replay(
     attempts: bool = False,
     blame: bool = False,
     seed: int | None = None,
+    read: ReadOptions | None = None,
+    on_bad_row: str = "error",
+    max_bad_rows: int | None = None,
+    bad_rows: Path | None = None,
 ) -> ReplayResult:
     """Replay a trace under a scenario.
 
@@ -80,6 +87,15 @@ def replay(
         Whether to note who held the capacity at each refusal.
     seed
         Seeds every draw, instead of the scenario's ``replay.seed``. Equal seeds give equal results.
+    read
+        How the trace is read; None: its format is recognised.
+    on_bad_row
+        What becomes of rows that cannot be replayed: ``error`` raises for the first, ``skip`` and
+        ``quarantine`` set them aside.
+    max_bad_rows
+        More than so many are an error all the same; None: 0.1 % of the rows, and at least 100.
+    bad_rows
+        Where ``quarantine`` writes them, as Parquet.
 
     Returns
     -------
@@ -107,6 +123,8 @@ def replay(
         metrics=True,
         blame=blame,
         seed=seed,
+        read=read,
+        bad=BadRows.of(on_bad_row, max_bad_rows, bad_rows),
     )
 
 
@@ -120,6 +138,8 @@ def run(
     blame: bool = False,
     seed: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> ReplayResult:
     """Replay a trace; results may go to files while it runs.
 
@@ -134,6 +154,10 @@ def run(
         Whether to note who held the capacity at each refusal.
     progress
         Told how far it is, about ten times a second, on another thread.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -152,7 +176,15 @@ def run(
             message = f"{name} is True, False or a pathlib.Path, not {show(wanted)}"
             raise TypeError(message)
     job = _Job(
-        trace, choose_scenario(trace, scenario, seed), outcomes, attempts, metrics, blame, progress
+        trace,
+        choose_scenario(trace, scenario, seed),
+        outcomes,
+        attempts,
+        metrics,
+        blame,
+        progress,
+        read or ReadOptions(),
+        bad or BadRows(),
     )
     return call(job.work)
 
@@ -188,11 +220,15 @@ class _Job:
     metrics: bool | Path
     blame: bool
     progress: Callable[[Progress], None] | None
+    read: ReadOptions
+    bad: BadRows
 
     def work(self, cancel: threading.Event) -> ReplayResult:
         started = time.monotonic()
-        source = open_trace(self.trace)
+        source = open_trace(self.trace, self.read)
         try:
+            if self.bad.policy != "error":
+                source = set_aside(source, self.bad, self.read)
             wire = Wire.of(source)
             wire.check_accounts()
             total = count_rows(source) if self.progress is not None else None
@@ -227,6 +263,7 @@ class _Job:
         )
         with contextlib.ExitStack() as files:
             kept = self._drain(engine, files, cancel)
+            self.bad.write()
             attempts = engine.attempts_table() if self.attempts is not False else None
             if isinstance(self.attempts, Path) and attempts is not None:
                 path = files.enter_context(atomic_path(self.attempts))
@@ -240,6 +277,7 @@ class _Job:
         return gather(
             engine,
             self.scenario,
+            bad=self.bad,
             minutes=minutes,
             keep_minutes=self.metrics is True,
             outcomes=kept if self.outcomes is True else None,
@@ -266,6 +304,7 @@ def gather(
     engine: Engine,
     scenario: Scenario,
     *,
+    bad: BadRows | None = None,
     minutes: pl.DataFrame,
     keep_minutes: bool,
     outcomes: pl.DataFrame | None,
@@ -273,7 +312,8 @@ def gather(
     seconds: float,
 ) -> ReplayResult:
     """Put together what a finished engine says."""
-    trace = _report(engine.wire.source, engine.wire, engine, was_sorted=engine.in_order)
+    source, wire = engine.wire.source, engine.wire
+    trace = _report(source, wire, engine, bad or BadRows(), was_sorted=engine.in_order)
     return ReplayResult(
         summary=summarise(engine, scenario, trace, engine.scenario.seed),
         functions=functions_table(engine),
@@ -413,7 +453,9 @@ def count_rows(source: TraceSource) -> int | None:
         return sum(int(frame.select(pl.len()).collect().item()) for frame in source.frames)
 
 
-def _report(source: TraceSource, wire: Wire, engine: Engine, *, was_sorted: bool) -> TraceReport:
+def _report(
+    source: TraceSource, wire: Wire, engine: Engine, bad: BadRows, *, was_sorted: bool
+) -> TraceReport:
     extent = engine.core.extent()
     notes = list(wire.notes)
     first, longest = extent["first"], engine.longest_run_s()
@@ -429,6 +471,8 @@ def _report(source: TraceSource, wire: Wire, engine: Engine, *, was_sorted: bool
         )
     if not was_sorted:
         notes.append("the rows were not in order of time: sorted, ties in the order given")
+    disorder = 0 if was_sorted else disorder_of(wire)
+    told = account_of(source, extent["rows"] or 0, bad.count, disorder)
     return TraceReport(
         names=source.names,
         rows=extent["rows"] or 0,
@@ -437,9 +481,11 @@ def _report(source: TraceSource, wire: Wire, engine: Engine, *, was_sorted: bool
         was_sorted=was_sorted,
         ignored=wire.ignored,
         not_modelled=wire.not_modelled,
-        measured=source.measured,
-        assumed=source.assumed,
+        measured=source.measured + told.measured,
+        assumed=source.assumed + told.assumed,
         has_init=wire.has_init,
         has_memory="memory_mb" in wire.checked,
-        notes=tuple(notes),
+        notes=(*told.notes, *bad.sentences(), *notes),
+        ingest=tuple(report.to_dict() for report in source.reports),
+        bad_rows=bad.count,
     )

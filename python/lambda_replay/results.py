@@ -99,6 +99,10 @@ class TraceReport:
         Whether it says how much memory functions have.
     notes
         What else a reader of the numbers must know.
+    ingest
+        What was read, a report per format.
+    bad_rows
+        Rows set aside.
     """
 
     names: tuple[str, ...]
@@ -113,6 +117,8 @@ class TraceReport:
     has_init: bool
     has_memory: bool = False
     notes: tuple[str, ...] = ()
+    ingest: tuple[dict[str, Any], ...] = ()
+    bad_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -300,7 +306,7 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
         environments_created=row["environments_created"],
         throttles_by_limit={name: count for name, count in by_limit.items() if count},
         never_ran=row["never_ran"],
-        bad_rows=0,
+        bad_rows=trace.bad_rows,
         concurrency=concurrency,
         worst_10s=None if worst is None else WorstWindow(worst, row["worst_10s_throttles"]),
         conflicts=row["conflicts"],
@@ -329,6 +335,7 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
             "rows": trace.rows,
             "first": trace.first,
             "last": trace.last,
+            "ingest": list(trace.ingest),
         },
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,13 @@ from lambda_replay.cli.options import (
 )
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    read_options,
+    reading_options,
+    tell_bad_rows,
+)
 from lambda_replay.cli.scenarios import Chosen, choose
 from lambda_replay.cli.streams import write_result
 
@@ -73,6 +80,8 @@ _FILE = click.Path(path_type=Path)
 @blame_option
 @fail_if_option
 @seed_option
+@bad_row_options
+@reading_options
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Show the notes under the numbers in full.")
 @debug_option
@@ -91,6 +100,7 @@ def run(
     seed: int | None,
     quiet: bool,
     verbose: bool,
+    **given: Any,
 ) -> int:
     """\b
     lambda-replay run sample:azure2019
@@ -125,11 +135,13 @@ def run(
     if "" in trace:
         message = "TRACE is empty text; was a variable of the shell not set?"
         raise click.UsageError(message)
-    given = [parse(expression) for expression in fail_if]
+    gates = [parse(expression) for expression in fail_if]
     with showing_progress(trace, quiet=quiet) as progress:
         chosen = choose(trace, scenario_file, sets)
+        bad = bad_rows(given, (output, outcomes, attempts, metrics))
         check_outputs(
             {
+                "--bad-rows": (bad.path, "Parquet"),
                 "--outcomes": (outcomes, "Parquet"),
                 "--attempts": (attempts, "Parquet"),
                 "--metrics": (metrics, "Parquet"),
@@ -149,10 +161,13 @@ def run(
             blame=blame,
             seed=seed,
             progress=progress,
+            read=read_options(given, seed=seed),
+            bad=bad,
         )
+    tell_bad_rows(bad)
     if result.trace.rows == 0:
         warn("the trace has no rows: nothing was replayed")
-    judged, wrong = judge_result(all_checks(given, chosen.scenario), result)
+    judged, wrong = judge_result(all_checks(gates, chosen.scenario), result)
     if output is not None:
         _write(output, result, judged)
     if kind == "table":

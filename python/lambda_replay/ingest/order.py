@@ -41,7 +41,9 @@ def sorted_batches(
     DataFrame
         Batches with a column ``row`` (UInt64): the position in the trace as given.
     """
-    numbered = frame.with_row_index("row").with_columns(pl.col("row").cast(pl.UInt64))
+    numbered = frame
+    if "row" not in frame.collect_schema():
+        numbered = frame.with_row_index("row").with_columns(pl.col("row").cast(pl.UInt64))
     rows = numbered.select(pl.len()).collect(engine="streaming").item()
     if rows <= rows_in_memory:
         yield from scan_batches(numbered.sort("timestamp", maintain_order=True), chunk_size)

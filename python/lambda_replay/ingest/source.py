@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_check
 import polars as pl
 
 from lambda_replay import samples
-from lambda_replay.exceptions import ResourceError, TraceError, escape
+from lambda_replay.exceptions import ResourceError, TraceError, escape, show
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.canonical import CANONICAL, Canonical
 from lambda_replay.ingest.formats import detect, scan_file
 from lambda_replay.output import TemporaryFolder
-from lambda_replay.readers import File, IngestReport, ReadOptions, find_reader, reader
+from lambda_replay.readers import NAMES, find_reader, reader
+from lambda_replay.readers.base import IngestReport, ReadOptions
+from lambda_replay.readers.files import File
 
 if TYPE_CHECKING:
-    from lambda_replay.readers import Reader
+    from lambda_replay.readers.base import Reader
 
 __all__ = ["TraceLike", "TraceSource", "open_trace"]
 
@@ -76,6 +78,8 @@ class TraceSource:
         What was read, a report per format.
     skipped
         Files of a folder that hold no trace.
+    numbered
+        Whether a column ``row`` tells the position in the trace as given.
     """
 
     names: tuple[str, ...]
@@ -86,6 +90,7 @@ class TraceSource:
     files: tuple[str, ...] = ()
     reports: tuple[IngestReport, ...] = ()
     skipped: tuple[str, ...] = ()
+    numbered: bool = False
     _folder: TemporaryFolder | None = None
 
     def __post_init__(self) -> None:
@@ -198,8 +203,7 @@ def _open_files(
         else:
             groups.setdefault(chosen, []).append(file)
     if not groups:
-        message = f"none of {len(skipped)} files in {names[0]} is a trace"
-        raise TraceError(message, source=names[0], code="LR-T-MISSING", hint="try --from FORMAT")
+        raise _no_trace(names[0], f"none of its {len(skipped)} files is one")
     source = TraceSource((), (), reports=(CANONICAL.report_of(()),))
     for chosen, members in groups.items():
         source = _with_group(source, chosen, members, options)
@@ -209,6 +213,11 @@ def _open_files(
 def _reader_of(file: File, options: ReadOptions, *, is_loose: bool) -> Reader | None:
     """Choose the reader of a file; None: it is no trace and need not be one."""
     if options.format is not None:
+        if options.format not in (*NAMES, CANONICAL.name):
+            near = difflib.get_close_matches(options.format, NAMES, n=1)
+            message = f"there is no format {show(options.format)}; one of {', '.join(NAMES)}"
+            hint = f"did you mean {near[0]}?" if near else None
+            raise TraceError(message, source=file.shown, code="LR-T-OPTION", hint=hint)
         return CANONICAL if options.format == CANONICAL.name else reader(options.format)
     if file.is_remote or options.columns:
         return CANONICAL
@@ -313,10 +322,14 @@ def _in_folder(folder: Path) -> tuple[list[str], set[str]]:
         elif file.name.endswith(LOOSE_SUFFIXES):
             found[str(file)] = True
     if not found:
-        looked = ", ".join((*SUFFIXES, *LOOSE_SUFFIXES[:4]))
-        message = f"the folder {folder} holds no trace; looked for {looked}"
-        raise TraceError(message, source=str(folder), code="LR-T-MISSING")
+        raise _no_trace(str(folder), "it has no such files")
     return sorted(found, key=os.fsencode), {name for name, loose in found.items() if loose}
+
+
+def _no_trace(folder: str, why: str) -> TraceError:
+    looked = ", ".join((*SUFFIXES, *LOOSE_SUFFIXES[:3]))
+    message = f"the folder {folder} holds no trace; looked for {looked}: {why}"
+    return TraceError(message, source=folder, code="LR-T-MISSING")
 
 
 def _spool_stdin(folder: TemporaryFolder) -> Path:

@@ -155,6 +155,8 @@ class Wire:
         columns: list[pl.Expr] = []
         for name, frame, schema in zip(files, source.frames, schemas, strict=True):
             columns = _columns(frame, schema, name, shared, keys)
+            if source.numbered:
+                columns.append(pl.col("row"))
             if several:
                 columns = [
                     _in_millis(column, schema) if column.meta.output_name() in SPANS else column
@@ -178,7 +180,11 @@ class Wire:
         return cls(
             frame=frame,
             source=source,
-            ignored=tuple(name for name in known if name not in TRACE_COLUMNS),
+            ignored=tuple(
+                name
+                for name in known
+                if name not in TRACE_COLUMNS and not (source.numbered and name == "row")
+            ),
             not_modelled=tuple(name for name in known if name in NOT_MODELLED_COLUMNS),
             has_init="init_ms" in present,
             has_request_id="request_id" in present,

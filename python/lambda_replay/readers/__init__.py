@@ -1,37 +1,47 @@
 """Formats of traces that people really have, one file each.
 
-``READERS`` lists them in the order in which they are asked whether a file is theirs: the more
+``NAMES`` lists them in the order in which they are asked whether a file is theirs: the more
 particular first. What none of them recognises is a trace in the canonical columns already
-(:mod:`lambda_replay.ingest.formats`) or nothing that can be read.
+(:mod:`lambda_replay.ingest.canonical`) or nothing that can be read.
 """
 
 from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import TYPE_CHECKING, Final
-
-from lambda_replay.readers.base import Family, IngestReport, Reader, ReadOptions, Stamp, stream
-from lambda_replay.readers.files import File
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lambda_replay.readers.base import (
+        Family,
+        IngestReport,
+        Reader,
+        ReadOptions,
+        Stamp,
+        counted,
+        stream,
+    )
+    from lambda_replay.readers.files import File
+
 __all__ = [
+    "CANONICAL_NAME",
     "NAMES",
+    "PLACEMENTS",
     "Family",
     "File",
     "IngestReport",
     "ReadOptions",
     "Reader",
     "Stamp",
+    "counted",
     "find_reader",
     "reader",
     "stream",
 ]
 
-#: Where each format lives: name, module, class. The command line lists the names without importing
-#: any of them.
+#: Where each format lives: name, module, class.
 _HOMES: Final = {
     # Data sets.
     "azure2019": ("azure2019", "Azure2019"),
@@ -45,8 +55,24 @@ _HOMES: Final = {
     # Logs and records of AWS and of others.
 }
 
-#: Names that ``format=`` and ``--from`` take.
+#: Names that ``format=`` and ``--from`` take, besides :data:`CANONICAL_NAME`.
 NAMES: Final = tuple(_HOMES)
+CANONICAL_NAME: Final = "canonical"
+
+#: Where invocations lie in their bucket, in the order of the core's numbers.
+PLACEMENTS: Final = ("uniform", "equidistant", "exponential")
+
+# The command line lists formats without Polars, so what needs it is imported when asked for.
+_BASE: Final = ("Family", "IngestReport", "ReadOptions", "Reader", "Stamp", "counted", "stream")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _BASE:
+        return getattr(importlib.import_module(f"{__name__}.base"), name)
+    if name == "File":
+        return importlib.import_module(f"{__name__}.files").File
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 @cache

@@ -14,6 +14,7 @@ import polars as pl
 
 from lambda_replay import _core
 from lambda_replay.exceptions import TraceError, show
+from lambda_replay.readers import PLACEMENTS
 from lambda_replay.readers.base import stream
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LAW",
-    "PLACEMENTS",
     "QUANTILES",
     "Block",
     "Functions",
@@ -31,9 +31,6 @@ __all__ = [
     "expand_counts",
     "log_normal_law",
 ]
-
-#: Where invocations lie in their bucket, in the order of the core's numbers.
-PLACEMENTS: Final = ("uniform", "equidistant", "exponential")
 
 #: Columns of the quantiles of a function's durations, and their shares.
 QUANTILES: Final = {

@@ -104,7 +104,7 @@ class File:
     @cached_property
     def parquet_schema(self) -> dict[str, Any]:
         """Columns of a Parquet file."""
-        return dict(pl.read_parquet_schema(self.path))
+        return dict(pl.scan_parquet(self.path, glob=False).collect_schema())
 
     @cached_property
     def first_json(self) -> Any:
