@@ -12,6 +12,7 @@ __all__ = [
     "CountExpander",
     "CsvRecords",
     "Replay",
+    "RowDigest",
     "Table",
     "__version__",
 ]
@@ -50,6 +51,12 @@ class CsvRecords:
     def __new__(cls, path: str) -> CsvRecords: ...
     def header(self) -> list[str]: ...
     def take(self, rows: int) -> Table | None: ...
+
+@final
+class RowDigest:
+    def __new__(cls) -> RowDigest: ...
+    def update(self, data: _ArrowStream) -> None: ...
+    def hexdigest(self) -> str: ...
 
 @final
 class Replay:

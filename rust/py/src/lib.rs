@@ -19,6 +19,8 @@ mod _core {
     #[pymodule_export]
     use crate::ingest::counts::CountExpander;
     #[pymodule_export]
+    use crate::ingest::digest::RowDigest;
+    #[pymodule_export]
     use crate::ingest::text::CsvRecords;
     #[pymodule_export]
     use crate::replay::Replay;

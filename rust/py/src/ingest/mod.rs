@@ -1,4 +1,5 @@
 //! What readers of traces need beyond expressions of Polars.
 
 pub(crate) mod counts;
+pub(crate) mod digest;
 pub(crate) mod text;

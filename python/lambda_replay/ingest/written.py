@@ -1,0 +1,351 @@
+"""Traces as we write them: canonical Parquet, sorted, with checksum, digest and provenance.
+
+Row groups are as long as the engine's batches, columns are of the types that the core takes without
+conversion, and the metadata says where every number comes from. Polars writes no page checksums, and
+reads none, so the checksum is one of the whole file, which a replay verifies before it reads.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from lambda_replay import _core
+from lambda_replay.exceptions import IntegrityError, TraceError, escape
+from lambda_replay.ingest.batches import scan_batches
+from lambda_replay.ingest.formats import ASSUMED_KEY, MEASURED_KEY
+from lambda_replay.ingest.order import sorted_batches
+from lambda_replay.ingest.wire import _instant, _span
+from lambda_replay.output import atomic_path, writing
+from lambda_replay.schema import TRACE_COLUMNS
+from lambda_replay.worker import Cancelled
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+    from lambda_replay.ingest.source import TraceSource
+
+__all__ = ["Written", "canonical", "verify", "write_trace"]
+
+DIGEST_KEY: Final = "lambda_replay.digest"
+CRC_KEY: Final = "lambda_replay.crc32"
+INGEST_KEY: Final = "lambda_replay.ingest"
+VERSION_KEY: Final = "lambda_replay.version"
+#: Stands in the file where its own checksum will, and counts as this when it is computed.
+_NO_CRC: Final = b"crc32:00000000"
+#: The checksum is in the footer, which is at the end.
+_FOOTER: Final = 1 << 20
+
+_ROW_GROUP_ROWS: Final = 131_072
+_SPANS: Final = ("duration_ms", "init_ms", "extension_ms", "init_ahead_ms")
+_NUMBERS: Final = {
+    "memory_mb": pl.UInt32,
+    "error_runs": pl.UInt32,
+    "payload_bytes": pl.UInt64,
+    "row_uid": pl.UInt64,
+    "attempt": pl.UInt32,
+}
+_FLAGS: Final = ("filtered", "cold_start", "throttled")
+#: Few different values: a dictionary in the file.
+_CODED: Final = ("function", "source", "error", "state_access", "account", "region", "shard")
+
+
+def canonical(source: TraceSource) -> pl.LazyFrame:
+    """Give a trace as one frame of the columns of the contract, each of one type.
+
+    Instants are Datetime µs in UTC, spans Duration µs, names that repeat Categorical.
+    """
+    frames = []
+    coded = {name: pl.Categorical(pl.Categories.random()) for name in _CODED}
+    for label, frame in zip(source.labels, source.frames, strict=True):
+        schema = frame.collect_schema()
+        # A column of nothing is no column.
+        names = [name for name in TRACE_COLUMNS if schema.get(name, pl.Null) != pl.Null]
+        columns = [_column(frame, name, schema[name], label, coded) for name in names]
+        if source.numbered:
+            columns.append(pl.col("row"))
+        frames.append(frame.select(columns))
+    return pl.concat(frames, how="diagonal") if len(frames) > 1 else frames[0]
+
+
+def _column(
+    frame: pl.LazyFrame, name: str, dtype: pl.DataType, label: str, coded: dict[str, Any]
+) -> pl.Expr:
+    column = pl.col(name)
+    if name == "timestamp":
+        return _instant(frame, dtype, label).cast(pl.Datetime("us", "UTC")).alias(name)
+    if name in _SPANS:
+        span = _span(name, dtype, label)
+        if not isinstance(dtype, pl.Duration):
+            # Halves up (Z3), as the core does.
+            micros = (span * 1_000 + 0.5).floor()
+            span = pl.when(span.is_finite() | span.is_null()).then(micros).cast(pl.Int64)
+        return span.cast(pl.Duration("us")).alias(name)
+    if name in _NUMBERS:
+        return column.cast(_NUMBERS[name])
+    if name in _FLAGS:
+        return column.cast(pl.Boolean)
+    if dtype.is_nested() or dtype == pl.Binary:
+        message = f"{name} of {escape(label)} is of type {dtype}; it must be text"
+        raise TraceError(message, source=label, column=name, code="LR-T-TYPE")
+    return column.cast(pl.String).cast(coded[name]) if name in coded else column.cast(pl.String)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    rows
+        How many.
+    digest
+        Of their content.
+    disorder
+        How many rows of the source came before the one before them.
+    """
+
+    rows: int
+    digest: str
+    disorder: int
+
+
+class _Unsorted(Exception):  # noqa: N818 - the trace is sorted then
+    """A row comes before the one before it."""
+
+
+def write_trace(
+    frame: pl.LazyFrame,
+    path: Path,
+    metadata: Callable[[Written], dict[str, str]],
+    cancel: threading.Event | None = None,
+    change: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+) -> Written:
+    """Write a trace, sorted; rows of one instant stay in the order given (Z2).
+
+    Parameters
+    ----------
+    frame
+        As :func:`canonical` gives it. ``row`` is written as ``row_uid``, where there is none.
+    path
+        The file to be; it appears whole or not at all.
+    metadata
+        Gives what the file says of itself, once all rows are written.
+    cancel
+        Set when nobody wants the file any more.
+    change
+        Done to each batch before it is written.
+    """
+    try:
+        return _write(_in_order(frame), path, metadata, 0, cancel, change, frame)
+    except _Unsorted:
+        disorder = frame.select((pl.col("timestamp").diff() < pl.duration()).sum())
+        count = int(disorder.collect(engine="streaming").item() or 0)
+        micros = frame.with_columns(pl.col("timestamp").to_physical())
+        batches = sorted_batches(micros, _ROW_GROUP_ROWS)
+        return _write(batches, path, metadata, count, cancel, change, frame)
+
+
+def _in_order(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Give batches with their positions as long as they are in order."""
+    last: int | None = None
+    place = 0
+    for batch in scan_batches(frame, _ROW_GROUP_ROWS):
+        if not batch.height:
+            continue
+        at = batch["timestamp"].to_physical()
+        first = at[0]
+        if not at.is_sorted() or (last is not None and first is not None and first < last):
+            raise _Unsorted
+        last = at[-1]
+        numbered = batch
+        if "row" not in batch.columns:
+            rows = pl.int_range(place, place + batch.height, dtype=pl.UInt64, eager=True)
+            numbered = batch.with_columns(rows.alias("row"))
+        place += batch.height
+        yield numbered
+
+
+def _write(
+    batches: Iterator[pl.DataFrame],
+    path: Path,
+    metadata: Callable[[Written], dict[str, str]],
+    disorder: int,
+    cancel: threading.Event | None,
+    change: Callable[[pl.DataFrame], pl.DataFrame] | None,
+    frame: pl.LazyFrame,
+) -> Written:
+    schema = {name: dtype for name, dtype in frame.collect_schema().items() if name != "row"}
+    schema.setdefault("row_uid", pl.UInt64())
+    digest = _core.RowDigest()
+    rows = 0
+    failures: list[BaseException] = []
+
+    def source(*unused: object) -> Iterator[pl.DataFrame]:
+        nonlocal rows
+        del unused
+        try:
+            for batch in batches:
+                if cancel is not None and cancel.is_set():
+                    raise Cancelled
+                whole = batch
+                if "row_uid" not in batch.columns:
+                    whole = batch.with_columns(pl.col("row").alias("row_uid"))
+                whole = whole.with_columns(pl.col("timestamp").cast(pl.Datetime("us", "UTC")))
+                _check(whole)
+                if change is not None:
+                    whole = change(whole)
+                whole = whole.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+                digest.update(_plain(whole))
+                rows += whole.height
+                yield whole
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    def told(context: object) -> dict[str, str]:
+        del context
+        written = Written(rows, digest.hexdigest(), disorder)
+        return {
+            **metadata(written),
+            DIGEST_KEY: written.digest,
+            VERSION_KEY: _core.__version__,
+            CRC_KEY: _NO_CRC.decode(),
+        }
+
+    with atomic_path(path) as temporary:
+        try:
+            with writing(path):
+                register_io_source(source, schema=pl.Schema(schema)).sink_parquet(
+                    temporary,
+                    compression="zstd",
+                    row_group_size=_ROW_GROUP_ROWS,
+                    metadata=told,
+                )
+        except BaseException:
+            if failures:
+                raise failures[0] from None
+            raise
+        _seal(temporary)
+    return Written(rows, digest.hexdigest(), disorder)
+
+
+def _check(batch: pl.DataFrame) -> None:
+    """Refuse what no replay would take."""
+    for name in ("timestamp", "function", "duration_ms"):
+        column = batch[name] if name in batch.columns else None
+        if column is None or not column.has_nulls():
+            continue
+        row = int(batch["row"].filter(column.is_null())[0])
+        message = f"{name} is null, or no value that it can have; every row needs one"
+        raise TraceError(message, row=row, column=name, code="LR-T-NULL", hint="--on-bad-row skip")
+    for name in _SPANS:
+        if name in batch.columns and (batch[name].to_physical() < 0).any():
+            odd = batch.filter(pl.col(name).to_physical() < 0).row(0, named=True)
+            message = f"{name} is negative"
+            raise TraceError(
+                message,
+                row=odd["row"],
+                column=name,
+                value=odd[name].total_seconds() * 1_000,
+                code="LR-T-VALUE",
+                hint="--on-bad-row skip",
+            )
+
+
+def _plain(batch: pl.DataFrame) -> pl.DataFrame:
+    """Give columns of the types that have a digest."""
+    columns = []
+    for name, dtype in batch.schema.items():
+        if isinstance(dtype, pl.Datetime | pl.Duration):
+            columns.append(pl.col(name).to_physical())
+        elif isinstance(dtype, pl.Categorical | pl.Enum):
+            columns.append(pl.col(name).cast(pl.String))
+        else:
+            columns.append(pl.col(name))
+    return batch.select(columns)
+
+
+def content_digest(frame: pl.LazyFrame) -> str:
+    """Give the digest of the rows of a file that we wrote."""
+    digest = _core.RowDigest()
+    for batch in scan_batches(frame, _ROW_GROUP_ROWS):
+        digest.update(_plain(batch))
+    return digest.hexdigest()
+
+
+def _seal(path: Path) -> None:
+    """Put the checksum of a file into it."""
+    place = _place(path)
+    assert place is not None, "the checksum's place was written"
+    checksum = _crc(path, place)
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"crc32:%08x" % checksum)
+
+
+def verify(path: Path, shown: str) -> None:
+    """Check a file that we wrote against its own checksum; any other passes.
+
+    Raises
+    ------
+    IntegrityError
+        It is not as it was written.
+    """
+    place = _place(path)
+    if place is None:
+        return
+    with path.open("rb") as file:
+        file.seek(place)
+        told = file.read(len(_NO_CRC))
+    found = b"crc32:%08x" % _crc(path, place)
+    if told != found:
+        message = (
+            f"{escape(shown)} is not as lambda-replay wrote it: its checksum is {found.decode()},"
+            f" and {told.decode(errors='replace')} is noted in it"
+        )
+        raise IntegrityError(message, code="LR-I-CHECKSUM", hint="copy or convert it again")
+
+
+def _place(path: Path) -> int | None:
+    """Find where in a file its checksum stands."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _FOOTER))
+        footer = file.read()
+    key = footer.rfind(CRC_KEY.encode())
+    at = footer.find(b"crc32:", key + len(CRC_KEY)) if key >= 0 else -1
+    return None if at < 0 else max(0, size - _FOOTER) + at
+
+
+def _crc(path: Path, place: int) -> int:
+    """Compute a file's checksum, its own place left blank."""
+    checksum = 0
+    done = 0
+    with path.open("rb") as file:
+        while part := bytearray(file.read(1 << 22)):
+            for offset in range(len(_NO_CRC)):
+                at = place + offset - done
+                if 0 <= at < len(part):
+                    part[at] = _NO_CRC[offset]
+            checksum = zlib.crc32(part, checksum)
+            done += len(part)
+    return checksum
+
+
+def provenance(source: TraceSource, measured: tuple[str, ...], assumed: tuple[str, ...]) -> dict[
+    str, str
+]:
+    """Give what a file says of where its numbers come from."""
+    return {
+        MEASURED_KEY: json.dumps(list(measured)),
+        ASSUMED_KEY: json.dumps(list(assumed)),
+        INGEST_KEY: json.dumps([report.to_dict() for report in source.reports]),
+    }
