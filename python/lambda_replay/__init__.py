@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lambda_replay.results import ReplayResult, Summary, TraceReport
     from lambda_replay.scenario import Scenario
     from lambda_replay.sweep import pareto_front, sweep
+    from lambda_replay.synthetic import generate
+    from lambda_replay.traces import read_trace
 
 # The command line must start without Polars and pydantic, so names are imported when asked for.
 _HOMES = {
@@ -49,6 +51,8 @@ _HOMES = {
     "results": ("ReplayResult", "Summary", "TraceReport"),
     "scenario": ("Scenario",),
     "sweep": ("pareto_front", "sweep"),
+    "synthetic": ("generate",),
+    "traces": ("read_trace",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -68,7 +72,9 @@ __all__ = [
     "TraceReport",
     "__version__",
     "compare",
+    "generate",
     "pareto_front",
+    "read_trace",
     "replay",
     "scan_outcomes",
     "sweep",

@@ -19,6 +19,7 @@ from lambda_replay.ingest import Wire, open_trace
 from lambda_replay.ingest.account import account_of, disorder_of
 from lambda_replay.ingest.bad_rows import BadRows, set_aside
 from lambda_replay.ingest.faults import reading
+from lambda_replay.ingest.written import verify
 from lambda_replay.output import atomic_path, writing
 from lambda_replay.readers.base import ReadOptions
 from lambda_replay.results import (
@@ -227,6 +228,9 @@ class _Job:
         started = time.monotonic()
         source = open_trace(self.trace, self.read)
         try:
+            for file, shown in zip(source.files, source.labels, strict=False):
+                if "://" not in file:
+                    verify(Path(file), shown)
             if self.bad.policy != "error":
                 source = set_aside(source, self.bad, self.read)
             wire = Wire.of(source)

@@ -104,11 +104,10 @@ class Azure2019(Reader):
             " whatever its trigger"
         )
         return expand_counts(
-            lambda: functions,
+            functions,
             lambda: _blocks(days, index),
             report,
             options,
-            has_memory=functions.memory_mb is not None,
         )
 
 
