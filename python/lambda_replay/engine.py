@@ -16,7 +16,7 @@ from lambda_replay.exceptions import TraceError, show
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
-from lambda_replay.names import LATEST, split
+from lambda_replay.names import LATEST, LONGEST_NAME, split
 from lambda_replay.schema import (
     ATTEMPT_SCHEMA,
     BLAME_SCHEMA,
@@ -234,7 +234,7 @@ class Engine:
         """Answer the core's question for names that it sees for the first time."""
         entries: list[dict[str, Any]] = []
         for code, name in zip(codes, self.wire.names(codes), strict=True):
-            parts = split(name)
+            parts = split(name) if name.strip() and len(name) <= LONGEST_NAME else None
             if parts is None:
                 message = f"function is {show(name)}, which is no name of a function"
                 raise TraceError(
@@ -243,7 +243,7 @@ class Engine:
                     column="function",
                     value=name,
                     code="LR-T-NAME",
-                    hint="use name, name:qualifier or an ARN",
+                    hint=f"use name, name:qualifier or an ARN, at most {LONGEST_NAME} letters",
                 )
             bare, qualifier = parts
             function = self._number(bare, entries)

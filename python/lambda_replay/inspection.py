@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from lambda_replay.ingest import open_trace
 from lambda_replay.ingest.account import account_of
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
+from lambda_replay.ingest.oddities import odd_names
 from lambda_replay.ingest.written import DIGEST_KEY, canonical, content_digest, verify
 from lambda_replay.readers.base import ReadOptions
 from lambda_replay.results import instant
@@ -30,8 +30,6 @@ __all__ = ["Inspection", "inspect"]
 _PREVIEW: Final = 1_415_836_800_000_000
 _SECOND, _MINUTE = 1_000_000, 60_000_000
 _TOP: Final = 10
-#: One name in so many rows looks like a column of ids.
-_MANY_NAMES: Final = 10
 _LAMBDA_LONGEST_S: Final = 900
 _MEMORY_MB: Final = (128, 10_240)
 
@@ -324,11 +322,7 @@ def _odd(
         odd.append("it begins before Lambda existed: right for relative times, wrong for s or ms")
     if (whole["max"] or 0) > _LAMBDA_LONGEST_S * 1_000:
         odd.append(f"the longest run takes {whole['max'] / 1e3:,.0f} s; Lambda's limit is 900 s")
-    if functions.height * _MANY_NAMES > rows and functions.height > 100:  # noqa: PLR2004
-        odd.append(
-            f"{functions.height:,} functions in {rows:,} rows: is function a column of ids?"
-        )
-    odd += _lookalikes(functions["function"].drop_nulls().to_list())
+    odd += odd_names(functions["function"].drop_nulls().to_list(), rows)
     if "memory_mb" in columns:
         low, high = _MEMORY_MB
         beyond = (~pl.col("memory_mb").is_between(low, high)).sum()
@@ -337,15 +331,3 @@ def _odd(
             odd.append(f"{count:,} rows have memory_mb outside Lambda's {low} to {high:,}")
     return odd
 
-
-def _lookalikes(names: list[str]) -> list[str]:
-    """Find names that people would take for one another."""
-    seen: dict[str, str] = {}
-    found = []
-    for name in names:
-        folded = unicodedata.normalize("NFKC", name).casefold().strip()
-        folded = "".join(c for c in folded if unicodedata.category(c) != "Cf")
-        other = seen.setdefault(folded, name)
-        if other != name:
-            found.append(f"{other!a} and {name!a} are two functions with names that look alike")
-    return found[:5]

@@ -226,7 +226,10 @@ def plan(
     _check(seed, invocations, functions, days, profile)
     minutes = max(1, round(days * _MINUTES))
     days = minutes / _MINUTES
-    number = functions if functions is not None else _number(invocations / days, invocations)
+    number = functions
+    if number is None:
+        # A short trace keeps some variety.
+        number = max(_number(invocations / days, invocations), min(20, invocations // 50), 1)
     rates, atoms = _rates(number)
     scale = max(1e-9, (invocations / days - sum(atoms)) / max(1e-9, sum(rates)))
     if functions is not None and invocations / days < 2 * sum(atoms):
