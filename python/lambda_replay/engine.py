@@ -135,14 +135,6 @@ class Engine:
         self._rows_seen = 0
         self._costs: Costs | None = None
         entries: list[dict[str, Any]] = []
-        self._shares_state = (
-            "state_key" in self.wire.present
-            and self.scenario.state.discipline
-            in (
-                "lock",
-                "optimistic",
-            )
-        )
         for name in self.scenario.literal_names():
             self._number(name, entries)
         self.core.add_functions(entries)
@@ -246,30 +238,9 @@ class Engine:
                 "name": name,
                 "function": function,
             }
-            entry["config"] = self._settings(name)
+            entry["config"] = self.scenario.function_epochs(name)
             entries.append(entry)
         return number
-
-    def _settings(self, name: str) -> list[tuple[int, dict[str, Any]]]:
-        """Give a function's settings by epoch."""
-        epochs = self.scenario.function_epochs(name)
-        patient = [
-            now["client"] is not None and now["client"]["read_timeout_us"] is not None
-            for _, now in epochs
-        ]
-        if self._shares_state and any(patient):
-            message = (
-                f"the trace has state_key and clients of {name} have a read_timeout_s: runs that"
-                " wait for a record while their client gives up on them are not replayed yet"
-            )
-            raise TraceError(
-                message,
-                source=self.wire.label,
-                column="state_key",
-                code="LR-T-STATE",
-                hint='take read_timeout_s out, or set state.discipline = "append"',
-            )
-        return epochs
 
     def _keep(self, *, all_of_it: bool) -> None:
         """Take what the core has put aside, if it is much."""

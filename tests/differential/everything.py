@@ -50,6 +50,7 @@ THEMES: dict[str, tuple[str, ...]] = {
     "rates": ("async",),
     "tracking": ("provisioned",),
     "locks": ("state", "timeouts"),
+    "callers": ("clients", "state", "limits"),
 }
 
 
@@ -208,6 +209,10 @@ def draw_function(draw: Draw) -> Section:
                 {"max_attempts": 3, "base_s": 1, "cap_s": 1, "factor": 1},
                 {"max_attempts": 4, "base_s": 1, "factor": 0.5, "quota": 10},
                 {"max_attempts": 3, "base_s": 1, "factor": 1, "read_timeout_s": 2},
+                {"max_attempts": 2, "base_s": 0, "read_timeout_s": 1},
+                "botocore_adaptive",
+                {"mode": "adaptive", "max_attempts": 4, "base_s": 0.25, "factor": 1},
+                {"mode": "adaptive", "max_attempts": 2, "base_s": 1, "read_timeout_s": 2},
             ),
         )
     if draw.theme == "rates":
@@ -236,6 +241,7 @@ def draw_change(draw: Draw) -> Section:
             ("functions.g.provisioned_concurrency", (1, 2, 0, {"live": 1}, {"live": 2})),
             ("functions.g.provisioned_concurrency", (0, 1, 2)),
             ("functions.g.timeout_s", (3, 1, "off")),
+            ("functions.f.client_retry", ("none", "botocore_adaptive", {"read_timeout_s": 1})),
             ("functions.f.memory_mb", (128, 512)),
             ("functions.f.maximum_event_age_s", (60, 600)),
             ("functions.g.maximum_retry_attempts", (0, 2)),
@@ -353,6 +359,7 @@ def draw_rows(draw: Draw, count: int) -> list[Row]:
         # Always or seldom busy for minutes.
         "tracking": (((20 * S, 30 * S), (40 * S,)), ((20 * S, 30 * S), (u,))),
         "locks": (((0, u, 0, 2 * u), (u, 2 * u, 3 * u)),),
+        "callers": (((0, 100 * MS, 300 * MS), (100 * MS, u, 3 * u)), ((0, u), (u, 2 * u, 5 * u))),
     }
     steps, durations = pick(chooser, paces[draw.theme])
     if draw.fine:

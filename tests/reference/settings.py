@@ -219,6 +219,7 @@ class ClientRetry:
     factor: float | None
     quota: int | None
     read_timeout_us: int | None
+    adaptive: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,7 @@ CLIENTS: Mapping[str, ClientRetry] = {
     "botocore_legacy": ClientRetry(5, 1_000_000, None, None, None, None),
     "botocore_standard_2020": ClientRetry(3, 1_000_000, 20_000_000, None, None, None),
     "botocore_standard_2026": ClientRetry(3, 1_000_000, 20_000_000, None, None, None),
+    "botocore_adaptive": ClientRetry(3, 1_000_000, 20_000_000, None, None, None, adaptive=True),
 }
 
 
@@ -595,7 +597,8 @@ def resolve_client(value: Any) -> ClientRetry:
     if not isinstance(value, Mapping):
         return CLIENTS[one_of("none" if is_off(value) else value, *CLIENTS)]
     unknown = sorted(
-        set(value) - {"max_attempts", "base_s", "cap_s", "factor", "quota", "read_timeout_s"}
+        set(value)
+        - {"mode", "max_attempts", "base_s", "cap_s", "factor", "quota", "read_timeout_s"}
     )
     if unknown:
         message = f"the reference does not model client_retry keys {unknown}"
@@ -609,6 +612,7 @@ def resolve_client(value: Any) -> ClientRetry:
         factor=None if factor == "uniform" else float(factor),
         quota=None if is_off(quota) else int(quota),
         read_timeout_us=None if is_off(read_timeout) else seconds_to_us(read_timeout),
+        adaptive=one_of(value.get("mode", "standard"), "standard", "adaptive") == "adaptive",
     )
 
 

@@ -204,6 +204,7 @@ CHECKOUT = {
         "factor": 1.0,
         "quota": 9,
         "read_timeout_us": None,
+        "adaptive": False,
     },
     "faults": [0, 1],
     "reserved_by_name": True,
@@ -315,7 +316,21 @@ def test_clients(preset: object, expected: tuple[Any, ...] | None) -> None:
     """Rules F4.2, Z28."""
     client = Scenario(defaults={"client_retry": preset}).resolve().function("f").client
     assert (client and client[:4]) == expected
-    assert client is None or client[4:] == (None, None)
+    assert client is None or client[4:] == (None, None, False)
+
+
+@pytest.mark.parametrize("given", ["botocore_adaptive", {"mode": "adaptive"}])
+def test_f4_2_an_adaptive_client(given: object) -> None:
+    client = Scenario(defaults={"client_retry": given}).resolve().function("f").client
+    assert client == (3, 1_000_000, 20_000_000, None, None, None, True)
+
+
+def test_f4_2_a_mode_that_aws_does_not_have() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        Scenario(defaults={"client_retry": {"mode": "adaptiv"}})
+    (problem,) = caught.value.problems
+    assert problem.path == "defaults.client_retry.mode"
+    assert problem.suggestion == "adaptive"
 
 
 def test_step_functions_waits_two_four_up_to_64_seconds() -> None:

@@ -78,6 +78,8 @@ class Client(NamedTuple):
     factor: float | None
     quota: int | None
     read_timeout_us: int | None
+    #: Whether the callers of a function share a client that limits its own rate.
+    adaptive: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,14 @@ def _check_provisioned(value: object, era: Era) -> Provisioned | str:
 class ClientSection(Section):
     """``client_retry`` as a table: what a synchronous caller does about a 429 (Z28)."""
 
+    mode: Annotated[str | None, choice(*limits.CLIENT_MODES)] = Field(
+        default=None,
+        description=about(
+            "AWS's name of the retry mode; adaptive: the callers of a function share a client "
+            "that limits its own rate.",
+            limits.CLIENT_MODE,
+        ),
+    )
     max_attempts: Annotated[int | None, whole(limits.CLIENT_ATTEMPTS_RANGE.value)] = Field(
         default=None, description=about("Tries in all.", limits.CLIENT_ATTEMPTS)
     )
@@ -209,6 +217,13 @@ CLIENTS: Final[dict[str, dict[str, Any] | None]] = {
     "botocore_legacy": {"max_attempts": 5, "base_s": 1, "cap_s": "off", "factor": "uniform"},
     "botocore_standard_2020": {"max_attempts": 3, "base_s": 1, "cap_s": 20, "factor": "uniform"},
     "botocore_standard_2026": {"max_attempts": 3, "base_s": 1, "cap_s": 20, "factor": "uniform"},
+    "botocore_adaptive": {
+        "mode": "adaptive",
+        "max_attempts": 3,
+        "base_s": 1,
+        "cap_s": 20,
+        "factor": "uniform",
+    },
     # AWS's best practice: interval 2 s, 6 retries, back-off 2.
     "step_functions": {"max_attempts": 7, "base_s": 2, "cap_s": "off", "factor": 1},
 }

@@ -195,6 +195,10 @@ RETRY_WAITS_S: Final = Setting(
 TARGET_RANGE: Final = Setting(
     (0.1, 0.9), rule="F3.9", source="AWS: target of utilisation", documented=True
 )
+CLIENT_MODES: Final = ("standard", "adaptive")
+CLIENT_MODE: Final = Setting(
+    "standard", rule="F4.2", source="botocore, default since 1.44", documented=False
+)
 CLIENT_ATTEMPTS_RANGE: Final = Setting(
     Range(1, 100), rule="Z28", source="bound of our own", documented=False
 )

@@ -242,6 +242,7 @@ def _client(value: ClientSection | str) -> Client | None:
         factor=float(value.factor) if isinstance(value.factor, (int, float)) else None,
         quota=count_or_off(value.quota, None),
         read_timeout_us=_off_or_us(value.read_timeout_s),
+        adaptive=or_default(value.mode, limits.CLIENT_MODE.value) == "adaptive",
     )
 
 

@@ -247,6 +247,7 @@ struct Client {
     factor: Option<f64>,
     quota: Option<u32>,
     read_timeout_us: Option<i64>,
+    adaptive: bool,
 }
 
 impl From<Function> for FunctionConfig {
@@ -299,6 +300,7 @@ impl From<Client> for ClientRetry {
             factor: client.factor,
             quota: client.quota,
             read_timeout: client.read_timeout_us.map(Micros),
+            adaptive: client.adaptive,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! shared state), [`provisioning`] (provisioned pools, changes of configuration).
 
 pub mod calendar;
+mod clients;
 pub mod event;
 pub mod provisioning;
 pub mod replay;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::batch::{Batch, Checked};
 use crate::config::{AccountConfig, Epoch, FunctionConfig, IdlePolicy};
 use crate::engine::calendar::Calendar;
+use crate::engine::clients::{Sender, Tickets};
 use crate::engine::event::{
     Event, order_of_arrival, order_of_change, order_of_end, order_of_timer,
 };
@@ -96,6 +97,7 @@ pub struct Replay {
     pub(super) parking: Parking,
     pub(super) runs: StateRuns,
     pub(super) keys: KeyTable,
+    pub(super) tickets: Tickets,
     /// Throttles while runs that waited for a record held units of the same scope (Z35).
     pub(super) throttles_by_waiting: u64,
     pub(super) extras: ExtraRows,
@@ -173,6 +175,8 @@ pub(super) struct Record {
     pub(super) coupled: CoupledUnits,
     /// The provisioned pool that serves this version, if any.
     pub(super) service: Option<u32>,
+    /// The client of its synchronous callers, where that limits its own rate.
+    pub(super) sender: Option<Box<Sender>>,
     /// Provisioned environments of the function that are alive.
     pub(super) provisioned_alive: u32,
     pub(super) careful: CarefulTotals,
@@ -294,6 +298,7 @@ impl Replay {
             parking: Parking::default(),
             runs: StateRuns::default(),
             keys: KeyTable::default(),
+            tickets: Tickets::default(),
             throttles_by_waiting: 0,
             extras: ExtraRows::default(),
             gauge_at: None,
@@ -344,6 +349,7 @@ impl Replay {
             bucket: ScalingBucket::default(),
             coupled: CoupledUnits::default(),
             service: None,
+            sender: None,
             provisioned_alive: 0,
             careful: CarefulTotals::default(),
         });

@@ -4,7 +4,7 @@
 
 use crate::config::{Discipline, RowError};
 use crate::engine::event::{
-    Event, order_of_answer, order_of_begin, order_of_end, order_of_give_up,
+    Event, order_of_answer, order_of_begin, order_of_end, order_of_give_up, order_of_lock_limit,
 };
 use crate::engine::replay::{Replay, storage_mb};
 use crate::engine::requests::Place;
@@ -167,6 +167,10 @@ impl Replay {
             self.conclude(request, &started, end, sink);
             return;
         };
+        let patience = self.patience(&request, function).map(|patience| now + patience);
+        if patience.is_some() || request.progress.ticket.is_some() {
+            self.tickets.open(&mut request.progress);
+        }
         let run = StateRun {
             request,
             started,
@@ -180,9 +184,15 @@ impl Replay {
             due: started.begin(),
             holds: false,
             timed_out: false,
+            patience,
+            abandoned: false,
         };
         let (number, attempts) = (request.number, request.progress.attempts);
         let place = self.runs.add(&run);
+        if let Some(at) = patience {
+            let order = order_of_give_up(number, attempts);
+            self.calendar.push(at, order, Event::Patience { run: place });
+        }
         if started.ahead > Micros::ZERO || started.suppressed > Micros::ZERO || started.cold {
             let event = Event::Begin { run: place };
             self.calendar.push(started.begin(), order_of_begin(number, attempts), event);
@@ -320,11 +330,7 @@ impl Replay {
         self.calendar.push(end.release, order_of_end(request.number, attempts), release);
         self.record_end(&mut request, started, end, sink);
         let function = started.function;
-        let patience = self.records[function.index()]
-            .config
-            .client
-            .and_then(|client| client.read_timeout)
-            .filter(|_| request.source == Source::Sync);
+        let patience = self.patience(&request, function);
         if let Some(patience) = patience
             && end.answer - started.start >= patience
         {
@@ -333,6 +339,10 @@ impl Replay {
             let order = order_of_give_up(request.number, attempts);
             self.calendar.push(at, order, Event::Unanswered { parked });
             return;
+        }
+        if request.progress.limited {
+            let event = Event::Response { function };
+            self.calendar.push(end.answer, order_of_answer(request.number, attempts), event);
         }
         if end.error.is_some() && request.source == Source::Async {
             let parked = self.parking.park(&request);
@@ -382,6 +392,7 @@ impl Replay {
             billed_ms: billed,
         };
         request.progress.run = Some(run);
+        self.tickets.note(&request.progress, failed && !unfinished);
         if sink.wants_attempts() {
             let kind = match (unfinished, failed) {
                 (true, _) => AttemptKind::Unfinished,
@@ -556,7 +567,7 @@ impl Replay {
             access: run.access,
             gives_up_at,
         };
-        let (key, order) = (run.key, order_of_give_up(run.request.number, run.attempt()));
+        let (key, order) = (run.key, order_of_lock_limit(run.request.number, run.attempt()));
         if self.keys.request(key, request, now) {
             self.work(place, now);
             return;
@@ -700,6 +711,7 @@ impl Replay {
     fn finish_state_run<S: Sink>(&mut self, place: u32, end: End, now: Micros, sink: &mut S) {
         let run = self.runs.get(place).expect("it runs");
         let (started, mut request, key) = (run.started, run.request, run.key);
+        let abandoned = run.abandoned;
         run.phase = Phase::Answered;
         run.due = end.release;
         let unit = self.account.billing_unit;
@@ -719,10 +731,20 @@ impl Replay {
         self.record_end(&mut request, &started, end, sink);
         if let Some(run) = self.runs.get(place) {
             run.request = request;
+            run.patience = None;
         }
-        if end.error.is_some() && request.source == Source::Async {
+        if let Some(ticket) = request.progress.ticket {
+            self.tickets.close_run(ticket);
+        }
+        if abandoned {
+            // Nobody waits for the answer; it is what the row waited for to be written down.
+            self.close_ticket(request.progress.ticket.expect("its client had patience"), sink);
+        } else if end.error.is_some() && request.source == Source::Async {
             self.failed(request, now, sink);
         } else {
+            if request.progress.limited {
+                self.answered(started.function, false, now);
+            }
             self.answer(&request, end.error, now, sink);
         }
         if end.release == now {
@@ -768,6 +790,7 @@ impl Replay {
             billed_ms: 0,
         };
         request.progress.run = Some(cut);
+        self.tickets.note(&request.progress, false);
         if sink.wants_attempts() {
             sink.attempt(&Attempt {
                 row: request.row,
@@ -779,6 +802,13 @@ impl Replay {
                 at: started.start,
                 run: Some(cut),
             });
+        }
+        if let Some(ticket) = request.progress.ticket {
+            self.tickets.close_run(ticket);
+            if run.abandoned {
+                self.close_ticket(ticket, sink);
+                return;
+            }
         }
         self.settle(&request, OutcomeKind::Pending, None, None, None, sink);
     }

@@ -22,6 +22,7 @@ pub(super) enum Phase {
 
 /// A run with a record.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(super) struct StateRun {
     pub(super) request: Request,
     pub(super) started: Started,
@@ -42,6 +43,10 @@ pub(super) struct StateRun {
     pub(super) holds: bool,
     /// Whether the run ends in its time-out at `due`.
     pub(super) timed_out: bool,
+    /// When its client stops waiting for the answer.
+    pub(super) patience: Option<Micros>,
+    /// Whether that has happened: the run goes on for nobody.
+    pub(super) abandoned: bool,
 }
 
 /// Runs by place; places are reused.
