@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ import polars as pl
 
 from lambda_replay import _core
 from lambda_replay.costs import Costs, costs_of
-from lambda_replay.exceptions import TraceError, show
+from lambda_replay.exceptions import ScenarioError, TraceError, show
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
 from lambda_replay.names import LATEST, split
+from lambda_replay.scenario.units import show_instant
 from lambda_replay.schema import (
     ATTEMPT_SCHEMA,
     INSTANT,
@@ -54,6 +56,8 @@ _NAMES: Final = {
 _ATTEMPT_OUTCOMES: Final = pl.Series(_core.ATTEMPT_OUTCOMES, dtype=pl.String)
 #: MB ms that the free tier pays in a month: 400,000 GB-s (F7).
 _FREE_MB_MS: Final = 400_000 * 1_024 * 1_000
+#: Recurring scheduled actions are looked up so far beyond the last arrival.
+_SCHEDULED_US: Final = 31 * 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class Engine:
         self._open: pl.DataFrame | None = None
         self._rows_seen = 0
         self._costs: Costs | None = None
+        self._scheduled = self._stretch() if self.scenario.recurs() else None
         entries: list[dict[str, Any]] = []
         for name in self.scenario.literal_names():
             self._number(name, entries)
@@ -171,11 +176,39 @@ class Engine:
                 at = _EPOCH + timedelta(microseconds=batch["timestamp"][-1])
                 self.progress(Progress(fed, self.total, now - started, at))
         self.core.finish()
+        self._check_schedules()
         if self.outcomes and (rest := self._decided(None)).height:
             yield rest
         self._keep(all_of_it=True)
         # The core holds them as tightly as a frame would, and one is cheaper than one per batch.
         self._minutes = pl.DataFrame(self.core.take_minutes())
+
+    def _stretch(self) -> tuple[int, int] | None:
+        """Find the stretch of time in which scheduled actions can matter."""
+        with reading(self.wire.label, self._blame):
+            at = pl.col("timestamp")
+            ends = self.wire.frame.select(at.min().alias("first"), at.max().alias("last"))
+            first, last = ends.collect(engine="streaming").row(0)
+        if first is None:
+            return None
+        last = first + math.ceil((last - first) * self.scenario.time_scale)
+        # Copies of rows come within a minute (Z38); the rest is for what still runs then.
+        last += 60_000_000 + _SCHEDULED_US
+        until = self.scenario.until_us
+        changes = [epoch.at_us for epoch in self.scenario.epochs if epoch.at_us is not None]
+        return min(first, *changes) if changes else first, last if until is None else until
+
+    def _check_schedules(self) -> None:
+        """Refuse a replay that went on for longer than its schedules were looked up."""
+        end = self.core.extent()["last_release"]
+        if self._scheduled is None or end is None or end <= self._scheduled[1]:
+            return
+        days = _SCHEDULED_US // 86_400_000_000
+        message = (
+            f"the replay goes on for more than {days} days after the last arrival, up to"
+            f" {show_instant(end)}; scheduled actions with cron or rate are looked up no further"
+        )
+        raise ScenarioError(message, hint="set replay.until")
 
     def _batches(self) -> Iterator[pl.DataFrame]:
         with reading(self.wire.label, self._blame):
@@ -238,7 +271,7 @@ class Engine:
                 "name": name,
                 "function": function,
             }
-            entry["config"] = self.scenario.function_epochs(name)
+            entry["config"] = self.scenario.function_epochs(name, self._scheduled)
             entries.append(entry)
         return number
 

@@ -157,8 +157,31 @@ def draw_provisioned(draw: Draw, most: int) -> Any:
     }
     if chance(chooser, 50):
         least = chooser.integer(0, most)
-        table["schedule"] = [{"at": draw.instant(120), "min": least, "max": most}]
+        table["schedule"] = [{**draw_when(draw), "min": least, "max": most}]
+        if chance(chooser, 30):
+            table["schedule"].append({**draw_when(draw), "min": 0, "max": most})
+            if len({entry.get("at", index) for index, entry in enumerate(table["schedule"])}) < 2:
+                table["schedule"].pop()
     return pick(chooser, (number, number, table, {"live": number}, {"live": table}))
+
+
+def draw_when(draw: Draw) -> Section:
+    """Draw when an entry of a schedule takes place."""
+    near = draw.begin + S * draw.chooser.integer(-100, 100)
+    return pick(
+        draw.chooser,
+        (
+            {"at": draw.instant(120)},
+            {"at": draw.instant(120)},
+            {"cron": "* * ? * * *"},
+            {"cron": "1/2 * 1-31 * ? 2026"},
+            {"cron": "0-5 8-10 ? MAR,APR MON-FRI *", "end_time": near + 70 * S},
+            {"cron": "2 * ? * 2L *", "timezone": "Europe/Berlin"},
+            {"cron": "* 8 1W * ? *", "start_time": near},
+            {"rate": "1 minute", "start_time": near},
+            {"rate": "rate(2 minutes)", "start_time": near - 1_000 * S, "end_time": near + 200 * S},
+        ),
+    )
 
 
 def draw_tracked(draw: Draw) -> Section:

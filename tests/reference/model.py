@@ -13,6 +13,7 @@ from reference.admission import Refusal
 from reference.entities import Attempt, Request, Run
 from reference.limiter import RateLimiter
 from reference.marks import Marks
+from reference.recurrence import next_time
 from reference.runs import Runs
 from reference.settings import Settings
 from reference.trace import Row
@@ -108,8 +109,9 @@ class Model(Runs):
         events = [Event(one.at, CHANGE, (SET, index), one) for index, one in self.changes]
         for pool in self.provisioned.pools.values():
             for index, entry in enumerate(pool.provision.schedule):
-                if index not in pool.scheduled:
-                    events.append(Event(entry.at, CHANGE, (SCHEDULE, pool.name, index), pool))
+                at = next_time(entry, pool.scheduled[index])
+                if at is not None:
+                    events.append(Event(at, CHANGE, (SCHEDULE, pool.name, index), pool))
             if pool.pending is not None:
                 events.append(Event(pool.pending, CHANGE, (READY, pool.name), pool))
             # rule: Z25 (at the end of every clock minute, until the last release)
@@ -287,7 +289,7 @@ class Model(Runs):
             self.configure(now, at_once=False)
         elif which == SCHEDULE:
             index = event.order[2]
-            subject.scheduled.add(index)
+            subject.scheduled[index] = now + 1
             size = self.provisioned.scheduled_size(subject, subject.provision.schedule[index])
             if size != subject.requested:
                 self.marks.hit("Z25.schedule")

@@ -191,11 +191,16 @@ class Tracking:
 
 @dataclass(frozen=True)
 class ScheduleEntry:
-    """An instant at which the bounds of provisioned concurrency become others."""
+    """When the bounds of provisioned concurrency become others: once, or again and again."""
 
-    at: int
+    at: int | None
     least: int | None
     most: int | None
+    cron: str | None = None
+    rate: str | None = None
+    timezone: str = "UTC"
+    begin: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -625,12 +630,19 @@ def resolve_provision(pool: str, everything: bool, value: Any) -> Provision:
         message = f"the reference does not model provisioned_concurrency keys {unknown}"
         raise ValueError(message)
     tracking = value.get("target_tracking", "off")
-    schedule = []
-    for entry in value.get("schedule", []):
-        if "cron" in entry:
-            message = "the reference does not model schedules with cron"
-            raise ValueError(message)
-        schedule.append(ScheduleEntry(instant_of(entry["at"]), entry.get("min"), entry.get("max")))
+    schedule = [
+        ScheduleEntry(
+            at=instant_of(entry["at"]) if "at" in entry else None,
+            least=entry.get("min"),
+            most=entry.get("max"),
+            cron=entry.get("cron"),
+            rate=entry.get("rate"),
+            timezone=entry.get("timezone", "UTC"),
+            begin=instant_of(entry["start_time"]) if "start_time" in entry else None,
+            end=instant_of(entry["end_time"]) if "end_time" in entry else None,
+        )
+        for entry in value.get("schedule", [])
+    ]
     return Provision(
         pool=pool,
         everything=everything,

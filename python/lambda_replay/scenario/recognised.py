@@ -64,9 +64,6 @@ RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
     "function": {
         "duration_factor": Recognised("durations by memory", "interface.md §2", ("off", {})),
     },
-    "function.provisioned_concurrency.schedule": {
-        "timezone": Recognised("schedules by cron expression", "Z25"),
-    },
     "state": {
         "purge_lag_s": Recognised("old versions kept by append", "S", ("off", 0, 0.0)),
     },

@@ -30,6 +30,7 @@ from lambda_replay.scenario.eras import Era, IdlePolicy
 from lambda_replay.scenario.functions import CLIENTS, ClientSection, FunctionSection, PoolSection
 from lambda_replay.scenario.globs import compile_glob, literal_characters, literal_prefix
 from lambda_replay.scenario.models import ScenarioModel
+from lambda_replay.scenario.recurrence import Recurring, parse_rate
 from lambda_replay.scenario.units import Number, Pair, ms_to_us, s_to_us
 
 __all__ = ["idle_in_force", "or_default", "resolve_epoch", "section_of"]
@@ -213,19 +214,41 @@ def _pools(value: Mapping[str | None, PoolSection] | str) -> tuple[Pool, ...]:
         return ()
     pools = (_pool(qualifier, pool) for qualifier, pool in value.items())
     # A pool of nothing is none.
-    return tuple(pool for pool in pools if pool.most() or pool.tracking or pool.schedule)
+    return tuple(
+        pool for pool in pools if pool.most() or pool.tracking or pool.schedule or pool.recurring
+    )
 
 
 def _pool(qualifier: str | None, given: PoolSection) -> Pool:
     tracking = given.target_tracking
-    entries = ((entry.at or 0, entry.min, entry.max) for entry in given.schedule)
+    entries = [
+        (entry.at, place, entry.min, entry.max)
+        for place, entry in enumerate(given.schedule)
+        if entry.at is not None
+    ]
+    entries.sort(key=lambda entry: entry[0])
     return Pool(
         qualifier,
         or_default(given.initial, 0),
         None
         if tracking is None
         else Tracking(tracking.target.as_integer_ratio(), tracking.min, tracking.max),
-        tuple(sorted(entries, key=lambda entry: entry[0])),
+        tuple((at, low, high) for at, _, low, high in entries),
+        tuple(place for _, place, _, _ in entries),
+        tuple(
+            Recurring(
+                place,
+                entry.cron,
+                or_default(entry.timezone, "UTC"),
+                None if entry.rate is None else parse_rate(entry.rate),
+                entry.start_time,
+                entry.end_time,
+                entry.min,
+                entry.max,
+            )
+            for place, entry in enumerate(given.schedule)
+            if entry.at is None
+        ),
     )
 
 

@@ -195,13 +195,26 @@ class Resolved:
             "faults": [fault.core_config() for fault in self.faults],
         }
 
-    def function_epochs(self, name: str) -> list[tuple[int, dict[str, Any]]]:
+    def recurs(self) -> bool:
+        """Tell whether anything is scheduled again and again."""
+        return any(
+            pool.recurring
+            for epoch in self.epochs
+            for given in (epoch.default, *(one.given for one in epoch.sections.values()))
+            for pool in given.get("provisioned", ())
+        )
+
+    def function_epochs(
+        self, name: str, span_us: tuple[int, int] | None = None
+    ) -> list[tuple[int, dict[str, Any]]]:
         """Give the plain values that the core takes for a function.
 
         Parameters
         ----------
         name
             As in the trace.
+        span_us
+            The stretch of time for which it needs the instants of what recurs.
 
         Returns
         -------
@@ -218,7 +231,9 @@ class Resolved:
             if now != last:
                 function, reserved, provisioned = last = now
                 by_name = {"reserved_by_name": reserved, "provisioned_by_name": provisioned}
-                found.append((number, {**function.core_epoch(), **by_name, "faults": faults}))
+                found.append(
+                    (number, {**function.core_epoch(span_us), **by_name, "faults": faults})
+                )
         return found
 
     def literal_names(self) -> tuple[str, ...]:

@@ -136,13 +136,10 @@ impl Replay {
                 }));
             }
             if found.is_none() || before.schedule != provision.schedule {
-                for (entry, (at, ..)) in (0..).zip(&provision.schedule) {
-                    if *at >= now {
-                        let event = Event::Schedule { pool: number, entry };
-                        self.calendar.push(*at, order_of_schedule(number, entry), event);
-                    }
-                }
+                let past = provision.schedule.partition_point(|(at, ..)| *at < now);
+                self.schedule_next(number, u32::try_from(past).expect("fewer than 2^32"));
             }
+            let service = &mut self.services[place];
             if before.initial != provision.initial {
                 if at_once && service.pool.claimed() == 0 {
                     // Configuration that was there before: READY at once (Q35).
@@ -328,6 +325,15 @@ impl Replay {
         }
     }
 
+    /// Waits for an entry of a schedule; those after it follow.
+    fn schedule_next(&mut self, place: u32, entry: u32) {
+        let schedule = &self.services[place as usize].provision.schedule;
+        if let Some((at, ..)) = schedule.get(entry as usize) {
+            let event = Event::Schedule { pool: place, entry };
+            self.calendar.push(*at, order_of_schedule(place, entry), event);
+        }
+    }
+
     /// A scheduled action sets the bounds of a pool (Z25).
     pub(super) fn on_schedule(&mut self, place: u32, entry: u32, now: Micros) {
         let service = &mut self.services[place as usize];
@@ -337,6 +343,8 @@ impl Replay {
         if at != now {
             return;
         }
+        self.schedule_next(place, entry + 1);
+        let service = &mut self.services[place as usize];
         if let Some(size) = service.pool.schedule(min, max) {
             self.resize(place as usize, size, now);
         }
