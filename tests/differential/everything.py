@@ -209,6 +209,7 @@ def draw_function(draw: Draw) -> Section:
         section |= draw.some(
             40,
             memory_mb=(128, 1_024, 10_240),
+            duration_factor=({"128": 2.0, "3008": 0.5, "1024": 0.37}, "off"),
             architecture=("x86_64", "arm64"),
             init_billed=(True, False),
             ephemeral_storage_mb=(1_024,),

@@ -120,6 +120,7 @@ RULES = {
     "Z7.suppressed_provisioned": "a suppressed init of a provisioned environment",
     "Z7.destroyed": "an environment destroyed by an error",
     "Z7.provisioned_destroyed": "a provisioned environment destroyed and replaced",
+    "F3.1.duration_factor": "a duration by memory",
     "Z8.idle_ends_at_once": "a change ended an idle environment",
     "Z8.busy_ends_at_release": "a change ended an environment at its release",
     "Z10.exactly_in_time": "a run of exactly the time-out",

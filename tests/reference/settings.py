@@ -37,7 +37,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 OF_FUNCTION = frozenset(
-    "init_ms init_billed memory_mb timeout_s architecture ephemeral_storage_mb "
+    "init_ms init_billed memory_mb duration_factor timeout_s architecture ephemeral_storage_mb "
     "reserved_concurrency provisioned_concurrency maximum_event_age_s maximum_retry_attempts "
     "on_failure client_retry restore_ms init_timeout_s".split()
 )
@@ -457,6 +457,15 @@ class Settings:
             marks.hit("Z43.memory_of_trace")
             return of_trace
         return int(self.defaults.get("memory_mb", MEMORY_MB))
+
+    def duration_factor(self, function: str, of_trace: int | None, marks: Marks) -> float:
+        """Return what the durations of a function's runs are multiplied by."""
+        # The trace's own memory keeps the trace's own durations.
+        memory = self.memory_mb(function, of_trace, marks)
+        if memory == of_trace and self.memory_mb(function, memory + 1, marks) != memory:
+            return 1.0
+        table = self.value(function, "duration_factor", "off", marks)
+        return 1.0 if is_off(table) else float(table.get(str(memory), 1))
 
     def architecture(self, function: str, marks: Marks) -> str:
         """Return the architecture of a function's runs."""

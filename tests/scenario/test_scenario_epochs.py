@@ -181,6 +181,7 @@ CHECKOUT = {
     "init_timeout_us": None,
     "memory_mb": 1024,
     "default_memory_mb": 256,
+    "duration_factor": 1.0,
     "arm": True,
     "ephemeral_mb": 1024,
     "restore_us": 100_500,
@@ -228,6 +229,7 @@ def test_functions() -> None:
         "init_timeout_us": 20_000_000,
         "memory_mb": None,
         "default_memory_mb": 256,
+        "duration_factor": 1.0,
         "arm": False,
         "ephemeral_mb": 512,
         "restore_us": None,
@@ -495,7 +497,7 @@ def test_what_cannot_change_says_so() -> None:
     assert "did you mean 'memory_mb'?" in refused("functions.f.memroy_mb", 1)
     assert "out of range" in refused("functions.f.memory_mb", 1)
     assert "is text; expected an integer" in refused("account.concurrency", "off")
-    assert "durations by memory" in refused("functions.f.duration_factor", {"512": 1.0})
+    assert "64 is no size of memory" in refused("functions.f.duration_factor", {"64": 1.0})
     assert "is no dotted key" in refused("functions..f", 1)
 
 
@@ -550,3 +552,37 @@ def test_resolved_scenarios_with_changes_can_be_pickled() -> None:
     again = pickle.loads(pickle.dumps(resolved))
     assert again == resolved and hash(again) == hash(resolved)
     assert again.function_epochs("checkout") == resolved.function_epochs("checkout")
+
+
+def test_durations_by_memory() -> None:
+    factors = {"512": 2.5, "1024": 0.5}
+    scenario = Scenario(
+        defaults={"memory_mb": 512, "duration_factor": factors},
+        functions={
+            "g": {"memory_mb": 1024},
+            "h": {"memory_mb": 2048},
+            "i": {"duration_factor": "off"},
+        },
+    )
+    found = {
+        name: scenario.resolve().function_epochs(name)[0][1]["duration_factor"] for name in "fghi"
+    }
+    assert found == {"f": 2.5, "g": 0.5, "h": 1.0, "i": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "part"),
+    [
+        ({"64": 1}, "", "64 is no size of memory: 128 to 10240 MB"),
+        ({"0512": 1}, "", "0512 is no size of memory"),
+        ({"512": 0}, ".512", "expected a number from 0.001"),
+        ({"512": "fast"}, ".512", "expected a number from 0.001"),
+        (2.0, "", "expected a table of factors by memory in MB"),
+    ],
+)
+def test_what_durations_by_memory_may_not_be(given: object, path: str, part: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        Scenario(functions={"f": {"duration_factor": given}})
+    (problem,) = caught.value.problems
+    assert problem.path == f"functions.f.duration_factor{path}"
+    assert part in problem.message

@@ -24,7 +24,7 @@ from lambda_replay.scenario.section import fields_of, takes_of
 from lambda_replay.scenario.units import ms_to_us, s_to_us
 
 #: Digest of the scenario that says nothing. It changes only with what a replay depends on.
-EMPTY_DIGEST = "d82ca7c6262a0b3b3fa31cbb2bc763551d00fb44248a8e96ca1c56b5babf7320"
+EMPTY_DIGEST = "e044fdfdf621209c43562a106e3c6674c7746936ab39bbd6a63f53eb126aa459"
 
 
 def plain_function(
@@ -35,6 +35,7 @@ def plain_function(
         memory_mb=memory,
         memory_is_own=own,
         default_memory_mb=default,
+        duration_factors=(),
         architecture=architecture,
         init_us=init_us,
         init_billed=init_billed,

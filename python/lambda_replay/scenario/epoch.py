@@ -175,6 +175,8 @@ class ResolvedFunction:
         Whether a section of the function, rather than [defaults], gave ``memory_mb``.
     default_memory_mb
         What [defaults] says.
+    duration_factors
+        By memory, what durations are multiplied by.
     init_us
         What a cold start adds where the trace has no ``init_ms``.
     reserved, provisioned
@@ -184,6 +186,7 @@ class ResolvedFunction:
     memory_mb: int
     memory_is_own: bool
     default_memory_mb: int
+    duration_factors: tuple[tuple[int, float], ...]
     architecture: str
     init_us: int
     init_billed: bool
@@ -215,6 +218,7 @@ class ResolvedFunction:
             "init_timeout_us": self.init_timeout_us,
             "memory_mb": self.memory_mb if self.memory_is_own else None,
             "default_memory_mb": self.default_memory_mb,
+            "duration_factor": float(dict(self.duration_factors).get(self.memory_mb, 1)),
             "arm": self.architecture == "arm64",
             "ephemeral_mb": self.ephemeral_mb,
             "restore_us": self.restore_us,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Annotated, Any, Final, cast
 
@@ -326,11 +327,44 @@ def _check_runtime(value: object, _era: Era) -> str:
     return value
 
 
+_FACTORS: Final = 'a table of factors by memory in MB, such as { "512" = 2.0 }, or "off"'
+
+
+def _check_factors(value: object, era: Era) -> dict[int, Number]:
+    if value == "off":
+        return {}
+    if not isinstance(value, dict):
+        fail("type")
+    found: dict[int, Number] = {}
+    for key, factor in value.items():
+        size = int(key) if re.fullmatch(r"[1-9]\d{0,8}", key) else 0
+        if size not in era.memory_mb.value:
+            valid = era.memory_mb.value
+            detail = f"{key} is no size of memory: {valid.minimum} to {valid.maximum} MB"
+            fail("contradiction", detail=detail)
+        if (
+            isinstance(factor, bool)
+            or not isinstance(factor, (int, float))
+            or not limits.DURATION_FACTOR_MIN.value <= factor <= limits.FACTOR_MAX.value
+        ):
+            low, high = limits.DURATION_FACTOR_MIN.value, limits.FACTOR_MAX.value
+            fail("type", at=key, expected=f"a number from {low} to {high}")
+        found[size] = factor
+    return found
+
+
 class FunctionSection(Section):
     """``[defaults]`` or ``[functions.NAME]``."""
 
     memory_mb: Annotated[int | None, whole(lambda era: era.memory_mb.value, "MB")] = Field(
         default=None, description=about("Memory of the function, for cost.", limits.MEMORY_MB)
+    )
+    duration_factor: Annotated[
+        dict[int, Number] | None, Takes(_check_factors, _FACTORS, dict[str, float] | str)
+    ] = Field(
+        default=None,
+        description="Durations by memory_mb, relative to the trace's; a size that is not listed "
+        'keeps them. Default "off".',
     )
     timeout_s: Annotated[
         int | str | None, whole(lambda era: era.timeout_s.value, "seconds", "off")

@@ -170,6 +170,8 @@ TYPICAL_INIT_MS: Final = Setting(
     source="Shilkov 2021-01, client-side medians; dotnet at 2 GB, image: a Docker image",
     documented=False,
 )
+#: A run takes some time, whatever its memory.
+DURATION_FACTOR_MIN: Final = Setting(0.001, rule="-", source="bound of our own", documented=False)
 TIMEOUT_S: Final = Setting(
     "off",
     rule="F3.1",

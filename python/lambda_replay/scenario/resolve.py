@@ -183,6 +183,7 @@ def _defaults(account: AccountSection, era: Era) -> dict[str, Any]:
     """Give what functions have that say nothing."""
     return {
         "memory_mb": limits.MEMORY_MB.value,
+        "duration_factors": (),
         "architecture": limits.ARCHITECTURE.value,
         "init": ms_to_us(limits.INIT_MS.value),
         "runtime": None,
@@ -272,6 +273,7 @@ def _client(value: ClientSection | str) -> Client | None:
 #: Key of a section, name in the core, and how it gets there.
 _GIVEN: Final[tuple[tuple[str, str, Callable[[Any], object]], ...]] = (
     ("memory_mb", "memory_mb", int),
+    ("duration_factor", "duration_factors", lambda value: tuple(sorted(value.items()))),
     ("architecture", "architecture", str),
     ("init_ms", "init", lambda value: value if value == "typical" else ms_to_us(value)),
     ("runtime", "runtime", str),

@@ -155,6 +155,7 @@ fn function() -> FunctionConfig {
         timeout: None,
         init_timeout: None,
         memory_mb: None,
+        duration_factor: 1.0,
         default_memory_mb: 128,
         arm: false,
         ephemeral_mb: 512,

@@ -235,6 +235,7 @@ impl Replay {
                 }
             }
         }
+        slow *= config.factor(request.memory_mb);
         let duration = scaled(request.duration, slow);
         let extension = scaled(request.extension, slow).min(duration);
         let init = config.restore.or(request.init).unwrap_or(config.init);
@@ -291,11 +292,7 @@ impl Replay {
             memory_mb: config.memory_mb(request.memory_mb),
             storage_mb: storage_mb(config),
             arm: config.arm,
-            configured: config.provisioned.iter().any(|provision| {
-                provision.initial > 0
-                    || provision.tracking.is_some()
-                    || !provision.schedule.is_empty()
-            }),
+            configured: !config.provisioned.is_empty(),
         };
         self.runs_started += 1;
         started
