@@ -271,6 +271,12 @@ def draw_change(draw: Draw) -> Section:
             ("functions.g.maximum_retry_attempts", (0, 2)),
             ("account.concurrency", (6, 9)),
             ("account.requests_per_second", (2, "off")),
+            ("account.reuse_policy", ("lru", "fifo", "random", "mru")),
+            ("account.error.reset", ("destroy", "suppressed_init")),
+            ("account.proactive_fraction", (1.0, 0.5, "off")),
+            ("account.async.jitter_half", (0.5, "off")),
+            ("account.async.expiry", ("deadline", "predictive")),
+            ("account.async.dispatch_s", (2, "off")),
             ("defaults.init_ms", (500, 0)),
         ),
     )

@@ -160,6 +160,12 @@ class ResolvedAccount:
             "rps": self.rps,
             "rps_on": self.rps is not None,
             "scaling": None if scaling is None else scaling._asdict(),
+            "reuse": self.reuse_policy,
+            "error_reset": self.error_reset,
+            "proactive_fraction": self.proactive_fraction,
+            "jitter_half": self.jitter_half,
+            "expiry": self.expiry,
+            "dispatch_us": self.dispatch_us,
         }
 
 
@@ -200,10 +206,6 @@ class ResolvedFunction:
     max_retries: int
     on_failure: str | None
     client: Client | None
-
-    def core_config(self) -> dict[str, Any]:
-        """Give what the core without epochs takes."""
-        return {"init_us": self.init_us, "init_billed": self.init_billed}
 
     def core_epoch(self, span_us: tuple[int, int] | None = None) -> dict[str, Any]:
         """Give the plain values that the core takes for one epoch, but for the faults.

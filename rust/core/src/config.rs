@@ -17,7 +17,7 @@ pub struct AccountConfig {
     pub epochs: Vec<Epoch>,
     /// When idle execution environments go (F3.3).
     pub idle: IdlePolicy,
-    /// Which idle environment a request gets (Q8).
+    /// Which idle environment a request gets (Q8); at the moment, as what epochs change.
     pub reuse: ReusePolicy,
     /// How old an execution environment gets (F3.4).
     pub max_lifetime: Option<Span>,
@@ -80,6 +80,14 @@ pub struct Epoch {
     pub rates: bool,
     /// The scaling rate (F2).
     pub scaling: Option<Scaling>,
+    /// Which idle environment a request gets from then on.
+    pub reuse: ReusePolicy,
+    /// Whether a crash or time-out destroys the environment from then on.
+    pub destroy_on_reset: bool,
+    /// Share of cold starts whose init nobody waits for from then on.
+    pub proactive_fraction: f64,
+    /// Asynchronous invocation from then on.
+    pub queue: QueueConfig,
 }
 
 /// The scaling rate.

@@ -355,6 +355,10 @@ impl Replay {
         self.epoch = epoch;
         self.limits = self.account.epochs[epoch as usize];
         self.ledger.set_limit(self.limits.concurrency);
+        self.account.reuse = self.limits.reuse;
+        self.account.destroy_on_reset = self.limits.destroy_on_reset;
+        self.account.proactive_fraction = self.limits.proactive_fraction;
+        self.account.queue = self.limits.queue;
         for number in 0..u32::try_from(self.slots.len()).expect("fewer than 2^32") {
             let id = FunctionId(number);
             let record = &mut self.records[id.index()];

@@ -907,17 +907,7 @@ impl Replay {
             durations: self.tallies[id.index()].durations.clone(),
             init_sum: rare.init_sum,
             worst_10s: rare.worst.worst(),
-            outcomes: [0; OutcomeKind::COUNT],
-            never_ran: 0,
-            errors: 0,
-            conflicts: 0,
-            lock_wait: 0,
-            provisioned: 0,
-            spillover: 0,
-            deliveries: 0,
-            async_errors: 0,
-            waits: Distribution::default(),
-            ages: Distribution::default(),
+            ..Totals::default()
         };
         Self::add_careful(&mut totals, record);
         totals
@@ -955,20 +945,8 @@ impl Replay {
             environments_created: self.rares.iter().map(|rare| rare.created).sum(),
             time_at: self.region.time_at(self.span()),
             max_concurrency: self.region_closed.max_busy,
-            durations: Histogram::default(),
-            init_sum: Micros::ZERO,
             worst_10s: self.region_worst.worst(),
-            outcomes: [0; OutcomeKind::COUNT],
-            never_ran: 0,
-            errors: 0,
-            conflicts: 0,
-            lock_wait: 0,
-            provisioned: 0,
-            spillover: 0,
-            deliveries: 0,
-            async_errors: 0,
-            waits: Distribution::default(),
-            ages: Distribution::default(),
+            ..Totals::default()
         };
         for (rare, (record, tally)) in self.rares.iter().zip(self.records.iter().zip(&self.tallies))
         {
