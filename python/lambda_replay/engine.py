@@ -56,6 +56,8 @@ _NAMES: Final = {
 _ATTEMPT_OUTCOMES: Final = pl.Series(_core.ATTEMPT_OUTCOMES, dtype=pl.String)
 #: MB ms that the free tier pays in a month: 400,000 GB-s (F7).
 _FREE_MB_MS: Final = 400_000 * 1_024 * 1_000
+#: Billed waits by price: on demand on x86 and Arm, provisioned on x86 and Arm.
+_MB_MS: Final = ("mb_ms_0", "mb_ms_1", "mb_ms_2", "mb_ms_3")
 #: Recurring scheduled actions are looked up so far beyond the last arrival.
 _SCHEDULED_US: Final = 31 * 86_400_000_000
 
@@ -345,6 +347,15 @@ class Engine:
         shares = {number: busy / ready for number, (busy, ready) in sums.items() if ready}
         return [shares.get(number) for number in range(len(self.names))]
 
+    def is_charged(self) -> pl.Series:
+        """Tell which functions are charged for provisioned environments, rows or not."""
+        charged = {
+            pool["function"]
+            for pool in self.core.provisioned_pools()
+            if pool["billed_us"] > 0 or pool["inits"] * pool["init_us"] > 0
+        }
+        return pl.Series([number in charged for number in range(len(self.names))], dtype=pl.Boolean)
+
     def shared_state(self) -> dict[str, Any]:
         """Say what shared records came to; empty where there are none."""
         state = self.core.shared_state()
@@ -357,8 +368,10 @@ class Engine:
             "wait_s": state["wait_us"] / 1e6,
             "longest_wait_ms": state["longest_wait_us"] / 1e3,
             "longest_queue": state["longest_queue"],
+            "longest_chain": state["longest_chain"],
             "time_outs": state["time_outs"],
             "wait_billed_s": state["wait_billed_ms"] / 1e3,
+            "wait_billed_usd": self._wait_usd(state),
             "blocked_mean": state["blocked_us"] / span if span > 0 else 0.0,
             "blocked_max": state["most_blocked"],
             "throttles": state["throttles"],
@@ -367,10 +380,18 @@ class Engine:
     def keys_table(self) -> pl.DataFrame:
         """Give the hottest shared records, by the time that runs waited for them."""
         raw = pl.DataFrame(self.core.hottest_keys(self.scenario.state.top))
-        if not raw.height or self.scenario.state.scope == "function":
+        if not raw.height:
             return pl.DataFrame(schema=KEY_SCHEMA)
-        names = pl.Series("state_key", self.wire.key_names(raw["key"].to_list()), dtype=pl.String)
-        return raw.drop("key").insert_column(0, names).filter(pl.col("runs") > 0)
+        keys = pl.Series("state_key", self.wire.key_names(raw["key"].to_list()), dtype=pl.String)
+        owners = pl.lit(pl.Series(self.names, dtype=pl.String)).gather(pl.col("function"))
+        prices = [self._wait_usd(row) for row in raw.select(_MB_MS).to_dicts()]
+        paid = pl.Series("wait_billed_usd", prices, dtype=pl.Float64)
+        named = raw.with_columns(keys, paid, owners.alias("function"))
+        return named.select(KEY_SCHEMA.names()).filter(pl.col("runs") > 0)
+
+    def _wait_usd(self, mb_ms: dict[str, int]) -> float | None:
+        """Price billed waits, before tiers and free tier; None where prices are not known."""
+        return self.costs().waits(*(mb_ms[name] for name in _MB_MS))
 
     def facts(self) -> frozenset[str]:
         """Say what the finished replay exercised (:data:`lambda_replay.scenario.FACTS`)."""

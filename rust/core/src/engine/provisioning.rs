@@ -456,9 +456,13 @@ impl Replay {
 }
 
 impl Replay {
-    /// The hottest shared records.
-    pub fn hottest_keys(&self, count: usize) -> Vec<(u32, KeyStatistics)> {
-        self.keys.top(count)
+    /// The hottest shared records: their function where keys are a function's own, and the key.
+    pub fn hottest_keys(&self, count: usize) -> Vec<(Option<FunctionId>, u32, KeyStatistics)> {
+        let named = |(number, statistics)| match self.runs.owner(number) {
+            Some((function, key)) => (Some(FunctionId(function)), key, statistics),
+            None => (None, number, statistics),
+        };
+        self.keys.top(count).into_iter().map(named).collect()
     }
 
     /// What all shared records together came to.

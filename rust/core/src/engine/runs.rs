@@ -715,7 +715,8 @@ impl Replay {
         let without = Micros((end.duration + started.billed_init - end.lock_wait).0.max(0));
         let waited = billed_ms(end.duration + started.billed_init, unit) - billed_ms(without, unit);
         if end.lock_wait > Micros::ZERO {
-            self.keys.record_wait_billed(key, waited);
+            let price = usize::from(started.arm) + 2 * usize::from(started.provisioned);
+            self.keys.record_wait_billed(key, waited, started.memory_mb, price);
             if self.account.state.discipline == Discipline::Optimistic {
                 self.keys.record_wait(key, end.lock_wait);
             }
