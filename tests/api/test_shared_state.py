@@ -1,4 +1,4 @@
-"""What the report says of shared records: whose they are, what waiting cost, how long chains are."""
+"""What the report says of shared records: whose they are, what waiting cost, the longest chain."""
 
 from __future__ import annotations
 
