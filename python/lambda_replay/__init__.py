@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lambda_replay.compare import Comparison, compare
     from lambda_replay.exceptions import (
         IntegrityError,
         InternalError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lambda_replay.replay import replay, scan_outcomes
     from lambda_replay.results import ReplayResult, Summary, TraceReport
     from lambda_replay.scenario import Scenario
+    from lambda_replay.sweep import pareto_front, sweep
 
 # The command line must start without Polars and pydantic, so names are imported when asked for.
 _HOMES = {
@@ -42,13 +44,16 @@ _HOMES = {
         "ScenarioError",
         "TraceError",
     ),
+    "compare": ("Comparison", "compare"),
     "replay": ("replay", "scan_outcomes"),
     "results": ("ReplayResult", "Summary", "TraceReport"),
     "scenario": ("Scenario",),
+    "sweep": ("pareto_front", "sweep"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Comparison",
     "IntegrityError",
     "InternalError",
     "LambdaReplayError",
@@ -62,8 +67,11 @@ __all__ = [
     "TraceError",
     "TraceReport",
     "__version__",
+    "compare",
+    "pareto_front",
     "replay",
     "scan_outcomes",
+    "sweep",
 ]
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from lambda_replay.exceptions import LambdaReplayError, cut, show
 
-__all__ = ["MEASURES", "Check", "CheckError", "CheckResult", "Unit", "parse"]
+__all__ = ["MEASURES", "Check", "CheckError", "CheckResult", "Unit", "measure", "parse", "unit_of"]
 
 #: What a measure counts in.
 Unit: TypeAlias = Literal["count", "share", "ms", "s", "USD"]
@@ -171,7 +171,7 @@ class Check:
     @property
     def unit(self) -> Unit:
         """What the measure counts in."""
-        return _unit(self.measure)
+        return unit_of(self.measure)
 
     def evaluate(
         self,
@@ -201,7 +201,10 @@ class Check:
             values = known[self.function]
         elif self.measure.startswith(_DELIVERIES):
             _check_destination(self, summary)
-        value = _measure(values, self.measure)
+        return self.evaluate_value(measure(values, self.measure))
+
+    def evaluate_value(self, value: Number | None) -> CheckResult:
+        """Judge the condition on a value of its measure, whoever has it."""
         holds = value is not None and _OPERATORS[self.operator](value, self.threshold)
         return CheckResult(self, holds, value)
 
@@ -243,7 +246,8 @@ def _wrong(expression: str, why: str, *, hint: str | None = None) -> CheckError:
     return CheckError(f"the condition {show(expression)} is wrong: {why}", hint=hint)
 
 
-def _unit(measure: str) -> Unit:
+def unit_of(measure: str) -> Unit:
+    """Say what a measure counts in."""
     return "count" if measure.startswith(_DELIVERIES) else MEASURES[measure]
 
 
@@ -290,7 +294,7 @@ def _threshold(expression: str, measure: str, text: str) -> Number:
         if not text:
             raise _wrong(expression, "the number is missing", hint=_EXAMPLE)
         raise _wrong(expression, f"{show(text)} is no number", hint=_EXAMPLE)
-    number, given, unit = Decimal(found["number"]), found["unit"], _unit(measure)
+    number, given, unit = Decimal(found["number"]), found["unit"], unit_of(measure)
     factors: dict[str, dict[str, str]] = {
         "count": {"": "1"},
         "share": {"": "1", "%": "0.01"},
@@ -373,7 +377,7 @@ def _destinations(data: object) -> Iterator[str]:
 # ---------------------------------------------------------------------------- values
 
 
-def _measure(values: Mapping[str, Any], name: str) -> Number | None:
+def measure(values: Mapping[str, Any], name: str) -> Number | None:
     """Find a measure among the numbers of a summary or of a function."""
     if name.startswith(_DELIVERIES):
         return int(values["deliveries"].get(name.removeprefix(_DELIVERIES), 0))

@@ -21,6 +21,7 @@ from lambda_replay.names import LATEST, split
 from lambda_replay.scenario.units import show_instant
 from lambda_replay.schema import (
     ATTEMPT_SCHEMA,
+    BLAME_SCHEMA,
     INSTANT,
     KEY_SCHEMA,
     MINUTE_SCHEMA,
@@ -102,6 +103,8 @@ class Engine:
         Whether outcomes and attempts are wanted.
     function_minutes
         Whether rows of minutes are wanted for each function, not for the Region alone.
+    blame
+        Whether it is wanted who held the capacity at refusals.
     names, is_function
         Names by the number that the core knows them by, and whether that is a function or one of
         its qualifiers.
@@ -114,6 +117,7 @@ class Engine:
     outcomes: bool = False
     attempts: bool = False
     function_minutes: bool = False
+    blame: bool = False
     in_order: bool = True
     total: int | None = None
     cancel: threading.Event | None = None
@@ -130,7 +134,9 @@ class Engine:
             outcomes=self.outcomes,
             attempts=self.attempts,
             function_minutes=self.function_minutes,
+            blame=self.blame,
         )
+        self._fed = 0
         self._numbers: dict[str, int] = {}
         #: Names as the trace gives them, by code.
         self._shown: list[str | None] = []
@@ -163,20 +169,33 @@ class Engine:
             A row cannot be replayed.
         """
         started = told = time.monotonic()
-        fed = 0
         for batch in self._batches():
             if self.cancel is not None and self.cancel.is_set():
                 raise Cancelled
-            self._feed(batch, fed)
-            fed += batch.height
-            if self.outcomes:
-                yield self._decided(batch)
-            self._keep(all_of_it=False)
+            yield from self.step(batch)
             now = time.monotonic()
             if self.progress is not None and batch.height and now - told >= _PROGRESS_EVERY_S:
                 told = now
                 at = _EPOCH + timedelta(microseconds=batch["timestamp"][-1])
-                self.progress(Progress(fed, self.total, now - started, at))
+                self.progress(Progress(self._fed, self.total, now - started, at))
+        yield from self.end()
+
+    def step(self, batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Replay the next batch of the trace; several engines may share one.
+
+        Yields
+        ------
+        DataFrame
+            Outcomes decided meanwhile; nothing where they are not wanted.
+        """
+        self._feed(batch, self._fed)
+        self._fed += batch.height
+        if self.outcomes:
+            yield self._decided(batch)
+        self._keep(all_of_it=False)
+
+    def end(self) -> Iterator[pl.DataFrame]:
+        """Replay what is left once all batches were given; yields as :meth:`step` does."""
         self.core.finish()
         self._check_schedules()
         if self.outcomes and (rest := self._decided(None)).height:
@@ -211,6 +230,10 @@ class Engine:
             f" {show_instant(end)}; scheduled actions with cron or rate are looked up no further"
         )
         raise ScenarioError(message, hint="set replay.until")
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Decode the trace: what :meth:`step` takes."""
+        return self._batches()
 
     def _batches(self) -> Iterator[pl.DataFrame]:
         with reading(self.wire.label, self._blame):
@@ -392,6 +415,33 @@ class Engine:
     def _wait_usd(self, mb_ms: dict[str, int]) -> float | None:
         """Price billed waits, before tiers and free tier; None where prices are not known."""
         return self.costs().waits(*(mb_ms[name] for name in _MB_MS))
+
+    def blame_table(self) -> pl.DataFrame | None:
+        """Say who held the capacity at refusals; None where that was not wanted."""
+        if not self.blame:
+            return None
+        raw = pl.DataFrame(self.core.blame())
+        names = pl.lit(pl.Series(self.names, dtype=pl.String))
+        held = pl.when(pl.col("holder").is_not_null())
+        throttles = pl.col("throttles")
+        frame = raw.select(
+            names.gather(pl.col("victim")).alias("victim"),
+            _named("limit").alias("limit"),
+            names.gather(pl.col("holder")).alias("holder"),
+            throttles,
+            held.then(pl.col("held_sum") / throttles).alias("held_mean"),
+            held.then(pl.col("held_max")).alias("held_max"),
+            held.then(pl.col("waiting_sum") / throttles).alias("waiting_mean"),
+            held.then(pl.col("waiting_max")).alias("waiting_max"),
+            pl.col("first").cast(INSTANT),
+            pl.col("last").cast(INSTANT),
+        ).sort(
+            ["throttles", "victim", "limit", "held_mean", "holder"],
+            descending=[True, False, False, True, False],
+            nulls_last=True,
+        )
+        assert frame.schema == BLAME_SCHEMA, "the schema is what the documentation says"
+        return frame
 
     def facts(self) -> frozenset[str]:
         """Say what the finished replay exercised (:data:`lambda_replay.scenario.FACTS`)."""

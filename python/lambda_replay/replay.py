@@ -31,7 +31,7 @@ from lambda_replay.worker import Cancelled, call, check_not_forked
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lambda_replay.ingest import TraceLike, TraceSource
 
@@ -57,6 +57,7 @@ def replay(
     *,
     outcomes: bool = False,
     attempts: bool = False,
+    blame: bool = False,
     seed: int | None = None,
 ) -> ReplayResult:
     """Replay a trace under a scenario.
@@ -75,6 +76,8 @@ def replay(
         Whether to keep a row per row of the trace.
     attempts
         Whether to keep a row per row of the trace and attempt.
+    blame
+        Whether to note who held the capacity at each refusal.
     seed
         Seeds every draw, instead of the scenario's ``replay.seed``. Equal seeds give equal results.
 
@@ -96,7 +99,15 @@ def replay(
     -----
     Rules F1.1–F1.3, F3.1–F3.4, F3.7 and Z1–Z7; ``docs/semantics.md`` gives their sources.
     """
-    return run(trace, scenario, outcomes=outcomes, attempts=attempts, metrics=True, seed=seed)
+    return run(
+        trace,
+        scenario,
+        outcomes=outcomes,
+        attempts=attempts,
+        metrics=True,
+        blame=blame,
+        seed=seed,
+    )
 
 
 def run(
@@ -106,6 +117,7 @@ def run(
     outcomes: bool | Path = False,
     attempts: bool | Path = False,
     metrics: bool | Path = False,
+    blame: bool = False,
     seed: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ReplayResult:
@@ -118,6 +130,8 @@ def run(
     outcomes, attempts, metrics
         Whether to keep them, or the Parquet file to write them to. A file appears whole at the end
         or not at all.
+    blame
+        Whether to note who held the capacity at each refusal.
     progress
         Told how far it is, about ten times a second, on another thread.
 
@@ -137,11 +151,13 @@ def run(
         if not isinstance(wanted, bool | Path):
             message = f"{name} is True, False or a pathlib.Path, not {show(wanted)}"
             raise TypeError(message)
-    job = _Job(trace, _scenario(trace, scenario, seed), outcomes, attempts, metrics, progress)
+    job = _Job(
+        trace, choose_scenario(trace, scenario, seed), outcomes, attempts, metrics, blame, progress
+    )
     return call(job.work)
 
 
-def _scenario(trace: TraceLike, scenario: Scenario | None, seed: int | None) -> Scenario:
+def choose_scenario(trace: TraceLike, scenario: Scenario | None, seed: int | None) -> Scenario:
     """Choose the scenario: the given one, the sample's own, or AWS's defaults; and its seed."""
     if scenario is None:
         scenario = sample_scenario(trace) or Scenario()
@@ -170,6 +186,7 @@ class _Job:
     outcomes: bool | Path
     attempts: bool | Path
     metrics: bool | Path
+    blame: bool
     progress: Callable[[Progress], None] | None
 
     def work(self, cancel: threading.Event) -> ReplayResult:
@@ -178,7 +195,7 @@ class _Job:
         try:
             wire = Wire.of(source)
             wire.check_accounts()
-            total = _total_rows(source) if self.progress is not None else None
+            total = count_rows(source) if self.progress is not None else None
             try:
                 return self._attempt(source, wire, started, cancel, total, in_order=True)
             except Unsorted:
@@ -202,6 +219,7 @@ class _Job:
             outcomes=self.outcomes is not False,
             attempts=self.attempts is not False,
             function_minutes=self.metrics is not False,
+            blame=self.blame,
             in_order=in_order,
             total=total,
             cancel=cancel,
@@ -219,19 +237,13 @@ class _Job:
                 path = files.enter_context(atomic_path(self.metrics))
                 with writing(self.metrics):
                     minutes.write_parquet(path)
-        region = minutes.filter(pl.col("function").is_null()).drop("function")
-        trace = _report(source, wire, engine, was_sorted=in_order)
-        return ReplayResult(
-            summary=summarise(engine, self.scenario, trace, engine.scenario.seed),
-            functions=functions_table(engine),
-            metrics=minutes if self.metrics is True else None,
-            region=region,
+        return gather(
+            engine,
+            self.scenario,
+            minutes=minutes,
+            keep_minutes=self.metrics is True,
             outcomes=kept if self.outcomes is True else None,
             attempts=attempts if self.attempts is True else None,
-            keys=engine.keys_table(),
-            facts=engine.facts(),
-            trace=trace,
-            scenario=self.scenario,
             seconds=time.monotonic() - started,
         )
 
@@ -247,10 +259,43 @@ class _Job:
             for _ in engine.run():
                 pass
             return None
-        schema = _outcome_schema(engine.wire, engine.scenario)
-        kept = pl.concat([pl.DataFrame(schema=schema), *engine.run()])
-        by = ["row", "copy"] if "copy" in schema else ["row"]
-        return kept if kept["row"].is_sorted() and len(by) == 1 else kept.sort(by)
+        return join_outcomes(engine, engine.run())
+
+
+def gather(
+    engine: Engine,
+    scenario: Scenario,
+    *,
+    minutes: pl.DataFrame,
+    keep_minutes: bool,
+    outcomes: pl.DataFrame | None,
+    attempts: pl.DataFrame | None,
+    seconds: float,
+) -> ReplayResult:
+    """Put together what a finished engine says."""
+    trace = _report(engine.wire.source, engine.wire, engine, was_sorted=engine.in_order)
+    return ReplayResult(
+        summary=summarise(engine, scenario, trace, engine.scenario.seed),
+        functions=functions_table(engine),
+        metrics=minutes if keep_minutes else None,
+        region=minutes.filter(pl.col("function").is_null()).drop("function"),
+        outcomes=outcomes,
+        attempts=attempts,
+        keys=engine.keys_table(),
+        facts=engine.facts(),
+        trace=trace,
+        scenario=scenario,
+        seconds=seconds,
+        blame=engine.blame_table(),
+    )
+
+
+def join_outcomes(engine: Engine, parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Give the outcomes of an engine in the trace's order."""
+    schema = _outcome_schema(engine.wire, engine.scenario)
+    kept = pl.concat([pl.DataFrame(schema=schema), *parts])
+    by = ["row", "copy"] if "copy" in schema else ["row"]
+    return kept if kept["row"].is_sorted() and len(by) == 1 else kept.sort(by)
 
 
 def _outcome_schema(wire: Wire, scenario: Resolved) -> pl.Schema:
@@ -325,7 +370,7 @@ def scan_outcomes(
     True
     """
     check_not_forked()
-    resolved = _scenario(trace, scenario, seed).resolve()
+    resolved = choose_scenario(trace, scenario, seed).resolve()
     source = open_trace(trace)
     wire = Wire.of(source)
     wire.check_accounts()
@@ -360,7 +405,7 @@ def scan_outcomes(
     return register_io_source(batches, schema=schema)
 
 
-def _total_rows(source: TraceSource) -> int | None:
+def count_rows(source: TraceSource) -> int | None:
     """Count rows where that costs nothing: footers of Parquet files."""
     if not source.files or any(not file.endswith((".parquet", ".pq")) for file in source.files):
         return None

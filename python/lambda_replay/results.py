@@ -213,6 +213,9 @@ class ReplayResult:
         Under what.
     seconds
         Wall time, reading included.
+    blame
+        Who held the capacity while others were refused: a row per victim, limit and holder
+        (:data:`~lambda_replay.schema.BLAME_SCHEMA`); None where that was not wanted.
     """
 
     summary: Summary
@@ -226,6 +229,7 @@ class ReplayResult:
     trace: TraceReport
     scenario: Scenario
     seconds: float
+    blame: pl.DataFrame | None = None
 
     def __repr__(self) -> str:
         s = self.summary

@@ -8,6 +8,7 @@ import polars as pl
 
 __all__ = [
     "ATTEMPT_SCHEMA",
+    "BLAME_SCHEMA",
     "EXTRA_COLUMNS",
     "IDENTITY_COLUMNS",
     "INSTANT",
@@ -161,5 +162,24 @@ KEY_SCHEMA: Final = pl.Schema(
         "conflicts": pl.UInt64(),
         "wait_billed_ms": pl.UInt64(),
         "wait_billed_usd": pl.Float64(),
+    }
+)
+
+#: Who held the capacity at refusals: a row per victim, limit and holder. ``holder`` and what it held
+#: are null where the limit is not about units in use. Means are over all refusals of the victim by
+#: the limit, of which there are ``throttles``; ``waiting`` are units of runs that only waited for a
+#: record, not among those held.
+BLAME_SCHEMA: Final = pl.Schema(
+    {
+        "victim": pl.String(),
+        "limit": pl.String(),
+        "holder": pl.String(),
+        "throttles": pl.UInt64(),
+        "held_mean": pl.Float64(),
+        "held_max": pl.UInt64(),
+        "waiting_mean": pl.Float64(),
+        "waiting_max": pl.UInt64(),
+        "first": INSTANT,
+        "last": INSTANT,
     }
 )

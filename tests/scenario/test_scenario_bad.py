@@ -578,7 +578,9 @@ BAD: list[tuple[str, int, int, str, list[str], str]] = [
         1,
         2,
         "xyzzy",
-        ["unknown key; known here: account, changes, defaults, faults, functions, replay, state"],
+        [
+            "unknown key; known here: account, changes, checks, defaults, downstream, faults, functions, replay, state"
+        ],
         "LR-S003",
     ),
     (
@@ -660,13 +662,40 @@ def test_bad_scenarios(
     assert str(problem) == f"s.toml:{line}:{column}: {path}: {problem.message}"
 
 
+WRONG_CHECKS_AND_DOWNSTREAM = [
+    ("[checks]\nfail_if = ['throttledd > 0']", "checks.fail_if", "did you mean throttled?"),
+    ("[checks]\nfail_if = 'throttled > 0'", "checks.fail_if", "expected an array of conditions"),
+    ("[checks]\nfail_if = []", "checks.fail_if", "expected an array of conditions"),
+    (
+        "[downstream.db]\nlimit = 0\nfunctions = ['f']",
+        "downstream.db.limit",
+        "expected an integer from 1",
+    ),
+    ("[downstream.db]\nlimit = 1", "downstream.db.functions", "functions is missing"),
+    ("[downstream.db]\nlimit = 1\nfunctions = ''", "downstream.db.functions", "names of functions"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "part"), WRONG_CHECKS_AND_DOWNSTREAM)
+def test_wrong_checks_and_downstream_services(text: str, path: str, part: str) -> None:
+    (problem,) = problems_of(text)
+    assert problem.path == path
+    assert part in problem.message
+
+
+def test_checks_and_downstream_services_change_no_number() -> None:
+    text = "[checks]\nfail_if = ['throttled > 0']\n[downstream.db]\nlimit = 9\nfunctions = ['f-*']"
+    scenario = Scenario.loads(text)
+    assert scenario.checks() == ("throttled > 0",)
+    assert scenario.downstream()["db"].functions == ("f-*",)
+    assert scenario.digest() == Scenario().digest()
+
+
 #: Every key of the contract that waits for a later version, with a value it might have.
 LATER: dict[str, Any] = {
     "accounts": {"1/eu": {"concurrency": 1}},
-    "downstream": {"db": {"limit": 1}},
     "event_sources": {"orders": {"type": "kinesis"}},
     "routes": [{"function": "f"}],
-    "checks": {"fail_if": ["x"]},
     "account.metrics": {"sampling": "aws"},
     "account.recursion": {"max_hops": 16},
     "account.system_error_rate": 0.1,
@@ -793,7 +822,6 @@ def test_no_key_of_the_contract_is_unknown() -> None:
     assert {problem.code for problem in problems} == {"LR-S007"}
     assert [problem.path for problem in problems] == [
         "accounts",
-        "downstream",
         "event_sources",
         "routes",
     ]

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from lambda_replay.cli.compare import compare
 from lambda_replay.cli.run import run
 from lambda_replay.cli.samples import samples
 from lambda_replay.cli.scenario import scenario
+from lambda_replay.cli.sweep import sweep
 from lambda_replay.cli.session import PROGRAM, PipeClosed
 
 __all__ = ["app"]
@@ -65,6 +67,7 @@ def app() -> None:
     lambda-replay run sample:azure2019                            a first look, no data needed
     lambda-replay run trace.parquet -s prod.toml                  your trace, your account
     lambda-replay run trace.parquet --set account.concurrency=500
+    lambda-replay compare trace.parquet -s today.toml -s candidate.toml
     lambda-replay scenario check prod.toml
 
     What would my AWS Lambda workload have done under another configuration? Replays a trace of
@@ -76,5 +79,7 @@ def app() -> None:
 
 
 app.add_command(run)
+app.add_command(compare)
+app.add_command(sweep)
 app.add_command(scenario)
 app.add_command(samples)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lambda_replay.checks import CheckResult
     from lambda_replay.results import ReplayResult
 
-__all__ = ["functions_csv", "summary_json"]
+__all__ = ["frame_csv", "functions_csv", "summary_json", "to_json"]
 
 
 def summary_json(result: ReplayResult, checks: Sequence[CheckResult]) -> str:
@@ -29,10 +29,24 @@ def summary_json(result: ReplayResult, checks: Sequence[CheckResult]) -> str:
     """
     document = result.summary.to_dict()
     document["keys"] = result.keys.to_dicts()
+    if result.blame is not None:
+        document["blame"] = result.blame.to_dicts()
     document["notes"] = _notes(result)
     if checks:
         document["checks"] = [check.to_dict() for check in checks]
+    return to_json(document)
+
+
+def to_json(document: object) -> str:
+    """Write plain values, and instants, as JSON."""
     return json.dumps(document, indent=2, allow_nan=False, default=_plain) + "\n"
+
+
+def frame_csv(frame: pl.DataFrame) -> str:
+    """Write a flat frame as CSV."""
+    text = io.StringIO()
+    frame.write_csv(text, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
+    return text.getvalue()
 
 
 def _notes(result: ReplayResult) -> dict[str, Any]:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from lambda_replay.cli.session import Session
 
-__all__ = ["debug_option", "set_option"]
+__all__ = [
+    "blame_option",
+    "check_traces",
+    "debug_option",
+    "fail_if_option",
+    "output_options",
+    "quiet_option",
+    "scenario_option",
+    "seed_option",
+    "set_option",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,3 +54,80 @@ def set_option(command: Command) -> Command:
         help="Any key of the scenario, over what the file says; may be repeated.",
     )
     return option(command)
+
+
+def fail_if_option(command: Command) -> Command:
+    """Add ``--fail-if``."""
+    option = click.option(
+        "--fail-if",
+        metavar="EXPR",
+        multiple=True,
+        help="Leave with 99 if this holds, such as 'throttle_rate > 0.1%'; may be repeated.",
+    )
+    return option(command)
+
+
+def seed_option(command: Command) -> Command:
+    """Add ``--seed``."""
+    option = click.option(
+        "--seed",
+        type=click.IntRange(0, 2**64 - 1),
+        metavar="N",
+        help="Seed of every random draw; equal seeds give equal results.",
+    )
+    return option(command)
+
+
+def quiet_option(command: Command) -> Command:
+    """Add ``--quiet``."""
+    return click.option("-q", "--quiet", is_flag=True, help="Show no progress.")(command)
+
+
+def blame_option(command: Command) -> Command:
+    """Add ``--blame``."""
+    option = click.option(
+        "--blame", is_flag=True, help="Say who held the capacity while others were throttled."
+    )
+    return option(command)
+
+
+def scenario_option(command: Command) -> Command:
+    """Add ``-s`` for one scenario."""
+    option = click.option(
+        "-s",
+        "--scenario",
+        "scenario_file",
+        metavar="FILE",
+        help="The scenario, TOML. Default: AWS's defaults of today, or a sample's own scenario.",
+    )
+    return option(command)
+
+
+def output_options(what: str) -> Callable[[Command], Command]:
+    """Add ``-o`` for a JSON file and ``--format``; ``what`` says what a table of CSV has."""
+
+    def add(command: Command) -> Command:
+        command = click.option(
+            "--format",
+            "kind",
+            type=click.Choice(["table", "json", "csv"]),
+            default="table",
+            show_default=True,
+            help=f"What goes to standard output: a screen, JSON, or {what}.",
+        )(command)
+        return click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Write the answer there, as JSON.",
+        )(command)
+
+    return add
+
+
+def check_traces(traces: tuple[str, ...]) -> None:
+    """Refuse empty text where a trace is named."""
+    if "" in traces:
+        message = "TRACE is empty text; was a variable of the shell not set?"
+        raise click.UsageError(message)

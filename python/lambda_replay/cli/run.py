@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lambda_replay.checks import Check, CheckError, CheckResult, parse
-from lambda_replay.cli.failures import say, warn
-from lambda_replay.cli.options import debug_option, set_option
+from lambda_replay.checks import CheckResult, parse
+from lambda_replay.cli.failures import warn
+from lambda_replay.cli.judging import all_checks, failed, judge_result, tell
+from lambda_replay.cli.options import (
+    blame_option,
+    debug_option,
+    fail_if_option,
+    quiet_option,
+    seed_option,
+    set_option,
+)
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
 from lambda_replay.cli.scenarios import Chosen, choose
@@ -22,9 +30,6 @@ if TYPE_CHECKING:
     from lambda_replay.results import ReplayResult
 
 __all__ = ["run"]
-
-#: Done, and a condition of --fail-if holds.
-CHECK_FAILED = 99
 
 _FILE = click.Path(path_type=Path)
 
@@ -65,19 +70,10 @@ _FILE = click.Path(path_type=Path)
     show_default=True,
     help="What goes to standard output: a screen, the summary, or a row per function.",
 )
-@click.option(
-    "--fail-if",
-    metavar="EXPR",
-    multiple=True,
-    help="Leave with 99 if this holds, such as 'throttle_rate > 0.1%'; may be repeated.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**64 - 1),
-    metavar="N",
-    help="Seed of every random draw; equal seeds give equal results.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@blame_option
+@fail_if_option
+@seed_option
+@quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Show the notes under the numbers in full.")
 @debug_option
 def run(
@@ -90,6 +86,7 @@ def run(
     metrics: Path | None,
     output: Path | None,
     kind: str,
+    blame: bool,
     fail_if: tuple[str, ...],
     seed: int | None,
     quiet: bool,
@@ -128,7 +125,7 @@ def run(
     if "" in trace:
         message = "TRACE is empty text; was a variable of the shell not set?"
         raise click.UsageError(message)
-    checks = [parse(expression) for expression in fail_if]
+    given = [parse(expression) for expression in fail_if]
     with showing_progress(trace, quiet=quiet) as progress:
         chosen = choose(trace, scenario_file, sets)
         check_outputs(
@@ -149,12 +146,13 @@ def run(
             outcomes=outcomes or False,
             attempts=attempts or False,
             metrics=metrics or False,
+            blame=blame,
             seed=seed,
             progress=progress,
         )
     if result.trace.rows == 0:
         warn("the trace has no rows: nothing was replayed")
-    judged, wrong = _judge(result, checks)
+    judged, wrong = judge_result(all_checks(given, chosen.scenario), result)
     if output is not None:
         _write(output, result, judged)
     if kind == "table":
@@ -163,26 +161,7 @@ def run(
         _print(result, judged, kind)
     if wrong is not None:
         raise wrong
-    return CHECK_FAILED if any(check.holds for check in judged) else 0
-
-
-def _judge(
-    result: ReplayResult, checks: Sequence[Check]
-) -> tuple[list[CheckResult], CheckError | None]:
-    """Judge the conditions; the first that cannot be judged is answered too."""
-    summary = result.summary.to_dict()
-    functions = {}
-    if any(check.function is not None for check in checks):
-        functions = {row["function"]: row for row in result.functions.to_dicts()}
-    judged: list[CheckResult] = []
-    wrong: CheckError | None = None
-    for check in checks:
-        try:
-            judged.append(check.evaluate(summary, functions))
-        except CheckError as error:
-            # The replay is done: its result is shown before this is.
-            wrong = wrong or error
-    return judged, wrong
+    return failed(judged)
 
 
 def _write(path: Path, result: ReplayResult, checks: Sequence[CheckResult]) -> None:
@@ -221,8 +200,4 @@ def _print(result: ReplayResult, checks: Sequence[CheckResult], kind: str) -> No
         write_result(summary_json(result, checks))
     else:
         write_result(functions_csv(result.functions, harmless=_at_terminal()))
-    for check in checks:
-        if check.holds:
-            say([f"failed: {check.check.text} holds: {check.shown}"])
-        elif check.value is None:
-            warn(f"{check.check.text} cannot hold: there is no value")
+    tell(checks)

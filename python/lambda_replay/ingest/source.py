@@ -13,17 +13,22 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 
 from lambda_replay import samples
 from lambda_replay.exceptions import ResourceError, TraceError, escape
 from lambda_replay.ingest.faults import reading
+from lambda_replay.ingest.canonical import CANONICAL, Canonical
 from lambda_replay.ingest.formats import detect, scan_file
 from lambda_replay.output import TemporaryFolder
+from lambda_replay.readers import File, IngestReport, ReadOptions, find_reader, reader
+
+if TYPE_CHECKING:
+    from lambda_replay.readers import Reader
 
 __all__ = ["TraceLike", "TraceSource", "open_trace"]
 
@@ -45,7 +50,9 @@ STDIN: Final = "-"
 SAMPLE: Final = "sample:"
 #: Suffixes of what a folder is searched for.
 SUFFIXES: Final = (".parquet", ".pq", ".csv", ".ndjson", ".jsonl", ".arrow", ".ipc", ".feather")
-COMPRESSED: Final = (".gz", ".zst")
+COMPRESSED: Final = (".gz", ".zst", ".bz2")
+#: Suffixes of what a folder may also hold, and what is passed over there if it is no trace.
+LOOSE_SUFFIXES: Final = (".json", ".log", ".txt", ".gz", ".bz2", ".zst")
 
 
 @dataclass(frozen=True)
@@ -57,19 +64,35 @@ class TraceSource:
     names
         What the user called it, one name per file.
     frames
-        All its columns, a frame per file, in the order given.
+        All its columns, a frame per canonical file and one per other format, in the order given.
+    labels
+        A name per frame.
     files
-        Where each file is; empty where the trace is no file.
+        Where each frame's file is, where frames are canonical files; empty where the trace is no
+        file.
     measured, assumed
         What the trace's own notes say of its numbers.
+    reports
+        What was read, a report per format.
+    skipped
+        Files of a folder that hold no trace.
     """
 
     names: tuple[str, ...]
     frames: tuple[pl.LazyFrame, ...]
+    labels: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    reports: tuple[IngestReport, ...] = ()
+    skipped: tuple[str, ...] = ()
     _folder: TemporaryFolder | None = None
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            object.__setattr__(self, "labels", self.names)
+        if not self.reports:
+            object.__setattr__(self, "reports", (CANONICAL.report_of(self.names),))
 
     @property
     def label(self) -> str:
@@ -78,8 +101,8 @@ class TraceSource:
 
     def file_of(self, row: int) -> str:
         """Name the file that holds a row; rows count from 0 and run on through the files (Z2)."""
-        if len(self.files) > 1:
-            for name, frame in zip(self.names, self.frames, strict=True):
+        if len(self.frames) > 1:
+            for name, frame in zip(self.labels, self.frames, strict=True):
                 rows = frame.select(pl.len()).collect(engine="streaming").item()
                 if row < rows:
                     return name
@@ -92,7 +115,7 @@ class TraceSource:
             self._folder.close()
 
 
-def open_trace(trace: TraceLike) -> TraceSource:
+def open_trace(trace: TraceLike, options: ReadOptions | None = None) -> TraceSource:
     """Find a trace and make it a lazy frame.
 
     Parameters
@@ -101,24 +124,29 @@ def open_trace(trace: TraceLike) -> TraceSource:
         A path, a glob, a folder, ``-`` for standard input, ``sample:NAME``, a URL that Polars can
         scan, several of these, a frame, or an object with ``__arrow_c_stream__``. Files of a glob
         or folder follow each other in bytewise order of their paths (Z2).
+    options
+        What the user says about reading; None: everything is recognised.
 
     Raises
     ------
     TraceError
         Nothing is there, or it is nothing that can be read.
     """
+    options = options or ReadOptions()
+    if isinstance(trace, TraceSource):
+        return trace
     if isinstance(trace, pl.LazyFrame):
-        return TraceSource(("frame",), (trace,))
+        return _of_frame("frame", trace, options)
     if isinstance(trace, pl.DataFrame):
-        return TraceSource(("frame",), (trace.lazy(),))
+        return _of_frame("frame", trace.lazy(), options)
     if isinstance(trace, str | os.PathLike):
-        return _open_names([os.fspath(trace)])
+        return _open_names([os.fspath(trace)], options)
     if isinstance(trace, ArrowStream) and not isinstance(trace, pl.Series):
-        return _open_stream(trace)
+        return _open_stream(trace, options)
     if isinstance(trace, Iterable) and not isinstance(trace, Mapping | pl.Series):
         names = list(trace)
         if names and all(isinstance(name, str | os.PathLike) for name in names):
-            return _open_names([os.fspath(name) for name in names])
+            return _open_names([os.fspath(name) for name in names], options)
     message = (
         f"a trace cannot be of type {type(trace).__name__}; give a path, a list of paths, a Polars"
         " frame or an object with __arrow_c_stream__"
@@ -126,53 +154,112 @@ def open_trace(trace: TraceLike) -> TraceSource:
     raise TraceError(message, code="LR-T-KIND")
 
 
-def _open_names(names: list[str]) -> TraceSource:
+def _of_frame(
+    name: str, frame: pl.LazyFrame, options: ReadOptions, folder: TemporaryFolder | None = None
+) -> TraceSource:
+    """Take a frame for a trace in canonical columns, or in those that are mapped."""
+    report = CANONICAL.report_of((name,))
+    frame = Canonical.mapped(frame, options, report, label=name)
+    return TraceSource((name,), (frame,), reports=(report,), _folder=folder)
+
+
+def _open_names(names: list[str], options: ReadOptions) -> TraceSource:
     if names.count(STDIN) > 1:
         message = "standard input can be read once, and - is given more than once"
         raise TraceError(message, source=STDIN, code="LR-T-KIND")
     folder = TemporaryFolder() if STDIN in names else None
     try:
-        return _open_files(names, folder)
+        return _open_files(names, options, folder)
     except BaseException:
         if folder is not None:
             folder.close()
         raise
 
 
-def _open_files(names: list[str], folder: TemporaryFolder | None) -> TraceSource:
-    files: list[tuple[str, str]] = []
+def _open_files(
+    names: list[str], options: ReadOptions, folder: TemporaryFolder | None
+) -> TraceSource:
+    files: list[tuple[File, bool]] = []
     for name in names:
         if name == STDIN and folder is not None:
-            files.append(("standard input", str(_spool_stdin(folder))))
+            files.append((File("standard input", str(_spool_stdin(folder))), False))
         elif name.startswith(SAMPLE):
-            files.append((name, str(samples.trace_path(name.removeprefix(SAMPLE)))))
+            path = samples.trace_path(name.removeprefix(SAMPLE))
+            files.append((File(name, str(path)), False))
         else:
-            files.extend((file, file) for file in _expand(name))
-    measured: list[str] = []
-    assumed: list[str] = []
-    for shown, file in files:
-        if "://" not in file:
-            notes = detect(Path(file), shown=shown).notes
-            measured.extend(notes.measured)
-            assumed.extend(notes.assumed)
-    frames = []
-    for shown, file in files:
-        with reading(shown):
-            frames.append(scan_file(file))
-    return TraceSource(
-        names=tuple(shown for shown, _ in files),
+            found, loose = _expand(name)
+            files.extend((File(file, file), file in loose) for file in found)
+    groups: dict[Reader, list[File]] = {}
+    skipped: list[str] = []
+    for file, is_loose in files:
+        chosen = _reader_of(file, options, is_loose=is_loose)
+        if chosen is None:
+            skipped.append(file.shown)
+        else:
+            groups.setdefault(chosen, []).append(file)
+    if not groups:
+        message = f"none of {len(skipped)} files in {names[0]} is a trace"
+        raise TraceError(message, source=names[0], code="LR-T-MISSING", hint="try --from FORMAT")
+    source = TraceSource((), (), reports=(CANONICAL.report_of(()),))
+    for chosen, members in groups.items():
+        source = _with_group(source, chosen, members, options)
+    return replace(source, skipped=tuple(skipped), _folder=folder, reports=source.reports[1:])
+
+
+def _reader_of(file: File, options: ReadOptions, *, is_loose: bool) -> Reader | None:
+    """Choose the reader of a file; None: it is no trace and need not be one."""
+    if options.format is not None:
+        return CANONICAL if options.format == CANONICAL.name else reader(options.format)
+    if file.is_remote or options.columns:
+        return CANONICAL
+    with reading(file.shown):
+        found = find_reader(file)
+    if found is not None:
+        return found
+    return None if is_loose else CANONICAL
+
+
+def _with_group(
+    source: TraceSource, chosen: Reader, members: list[File], options: ReadOptions
+) -> TraceSource:
+    """Add the files of one format."""
+    shown = tuple(file.shown for file in members)
+    report = chosen.report(members)
+    measured, assumed = list(source.measured), list(source.assumed)
+    frames, paths, labels = list(source.frames), list(source.files), list(source.labels)
+    if chosen is CANONICAL:
+        for file in members:
+            if not file.is_remote:
+                notes = detect(Path(file.path), shown=file.shown).notes
+                measured.extend(notes.measured)
+                assumed.extend(notes.assumed)
+        for file in members:
+            with reading(file.shown):
+                frame = scan_file(file.path)
+                frames.append(Canonical.mapped(frame, options, report, label=file.shown))
+            paths.append(file.path)
+            labels.append(file.shown)
+    else:
+        label = shown[0] if len(shown) == 1 else f"{shown[0]} and {len(shown) - 1} others"
+        with reading(label):
+            frames.append(chosen.read(members, options, report))
+        labels.append(label)
+    return replace(
+        source,
+        names=source.names + shown,
         frames=tuple(frames),
+        labels=tuple(labels),
+        files=tuple(paths),
         measured=tuple(dict.fromkeys(measured)),
         assumed=tuple(dict.fromkeys(assumed)),
-        files=tuple(file for _, file in files),
-        _folder=folder,
+        reports=(*source.reports, report),
     )
 
 
-def _expand(name: str) -> list[str]:
-    """List the files that a name stands for."""
+def _expand(name: str) -> tuple[list[str], set[str]]:
+    """List the files that a name stands for, and those of them that need not be traces."""
     if "://" in name:
-        return [name]
+        return [name], set()
     if not name:
         message = "a path is empty"
         raise TraceError(message, code="LR-T-MISSING")
@@ -185,7 +272,7 @@ def _expand(name: str) -> list[str]:
         return _in_folder(path)
     if is_there:
         _check_node(path)
-        return [name]
+        return [name], set()
     if glob.has_magic(name):
         # Path.glob takes no absolute patterns.
         found = sorted(glob.glob(name, recursive=True), key=os.fsencode)  # noqa: PTH207
@@ -193,7 +280,7 @@ def _expand(name: str) -> list[str]:
         if not files:
             message = f"no file matches {escape(name)} (in {Path.cwd()})"
             raise TraceError(message, source=name, code="LR-T-MISSING")
-        return files
+        return files, set()
     message = f"there is no file {escape(name)} (in {Path.cwd()})"
     raise TraceError(message, source=name, code="LR-T-MISSING", hint=_nearest(path))
 
@@ -214,19 +301,22 @@ def _nearest(path: Path) -> str | None:
     return None
 
 
-def _in_folder(folder: Path) -> list[str]:
-    suffixes = {*SUFFIXES, *(kind + packed for kind in SUFFIXES for packed in COMPRESSED)}
-    files = [
-        str(file)
-        for file in folder.rglob("*")
-        if file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and any(file.name.endswith(suffix) for suffix in suffixes)
-    ]
-    if not files:
-        message = f"the folder {folder} holds no trace; looked for {', '.join(SUFFIXES)}"
+def _in_folder(folder: Path) -> tuple[list[str], set[str]]:
+    suffixes = (*SUFFIXES, *(kind + packed for kind in SUFFIXES for packed in COMPRESSED))
+    found: dict[str, bool] = {}
+    for file in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if hidden or not file.is_file():
+            continue
+        if file.name.endswith(suffixes):
+            found[str(file)] = False
+        elif file.name.endswith(LOOSE_SUFFIXES):
+            found[str(file)] = True
+    if not found:
+        looked = ", ".join((*SUFFIXES, *LOOSE_SUFFIXES[:4]))
+        message = f"the folder {folder} holds no trace; looked for {looked}"
         raise TraceError(message, source=str(folder), code="LR-T-MISSING")
-    return sorted(files, key=os.fsencode)
+    return sorted(found, key=os.fsencode), {name for name, loose in found.items() if loose}
 
 
 def _spool_stdin(folder: TemporaryFolder) -> Path:
@@ -240,12 +330,12 @@ def _spool_stdin(folder: TemporaryFolder) -> Path:
     return path
 
 
-def _open_stream(stream: Any) -> TraceSource:
+def _open_stream(stream: Any, options: ReadOptions) -> TraceSource:
     """Take a table as it is, and put a stream, which can be read only once, on the disk."""
     label = type(stream).__name__
     with reading(label):
         if hasattr(stream, "num_rows") or hasattr(stream, "__len__"):
-            return TraceSource((label,), (pl.DataFrame(stream).lazy(),))
+            return _of_frame(label, pl.DataFrame(stream).lazy(), options)
         folder = TemporaryFolder()
         path = folder.path / "trace.parquet"
         try:
@@ -256,4 +346,4 @@ def _open_stream(stream: Any) -> TraceSource:
                 message = f"{label} cannot be put aside on the disk: {str(error).splitlines()[0]}"
                 raise ResourceError(message, hint="is the disk full?") from error
             raise
-        return TraceSource((label,), (pl.scan_parquet(path),), _folder=folder)
+        return _of_frame(label, pl.scan_parquet(path), options, folder)

@@ -141,7 +141,7 @@ class Wire:
         TraceError
             A required column is missing or a column has a type it cannot have.
         """
-        files = source.names if len(source.names) == len(source.frames) else (source.label,)
+        files = source.labels
         schemas = []
         for name, frame in zip(files, source.frames, strict=True):
             with reading(name):

@@ -11,9 +11,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, model_validator
 
+from lambda_replay.checks import CheckError, parse
 from lambda_replay.scenario import account, functions, limits
 from lambda_replay.scenario.account import AccountSection
 from lambda_replay.scenario.functions import FunctionSection
+from lambda_replay.scenario.limits import Range
 from lambda_replay.scenario.section import Section, about
 from lambda_replay.scenario.takes import (
     INSTANT,
@@ -24,6 +26,7 @@ from lambda_replay.scenario.takes import (
     number,
     seconds,
     text,
+    texts,
     whole,
 )
 from lambda_replay.scenario.units import Number
@@ -31,6 +34,8 @@ from lambda_replay.scenario.units import Number
 __all__ = [
     "SECTIONS",
     "ChangeSection",
+    "ChecksSection",
+    "DownstreamSection",
     "FaultSection",
     "ReplaySection",
     "ScenarioModel",
@@ -129,6 +134,38 @@ class ReplaySection(Section):
     )
 
 
+def _wrong_condition(expression: str) -> str | None:
+    """Say what is wrong with a condition."""
+    try:
+        parse(expression)
+    except CheckError as error:
+        return f"{error}{f' ({error.hint})' if error.hint else ''}"
+    return None
+
+
+class ChecksSection(Section):
+    """``[checks]``: conditions that fail a run, as ``--fail-if`` has them."""
+
+    fail_if: Annotated[
+        tuple[str, ...] | None,
+        texts('an array of conditions such as ["throttle_rate > 0.1%"]', _wrong_condition),
+    ] = Field(default=None, description="Leave with 99 if one of these holds.")
+
+
+class DownstreamSection(Section):
+    """``[downstream.NAME]``: what stands behind functions and takes so many connections."""
+
+    functions: Annotated[tuple[str, ...], texts("an array of names of functions or globs")] = Field(
+        description="Names or globs."
+    )
+    limit: Annotated[int, whole(Range(1, limits.COUNT_RANGE.value.maximum))] = Field(
+        description="Connections that it takes."
+    )
+    per_environment: Annotated[
+        int | None, whole(Range(1, limits.COUNT_RANGE.value.maximum))
+    ] = Field(default=None, description="Connections of each execution environment. Default 1.")
+
+
 class ScenarioModel(Section):
     """A whole scenario."""
 
@@ -139,6 +176,10 @@ class ScenarioModel(Section):
     changes: list[ChangeSection] = Field(default_factory=list)
     faults: list[FaultSection] = Field(default_factory=list)
     replay: ReplaySection = ReplaySection()
+    checks: ChecksSection = ChecksSection()
+    downstream: dict[str, DownstreamSection] = Field(
+        default_factory=dict, description="By name."
+    )
 
 
 #: Sections by their place: "" is the top of the file, "function" is [defaults] and
@@ -164,4 +205,6 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "changes": ChangeSection,
     "faults": FaultSection,
     "replay": ReplaySection,
+    "checks": ChecksSection,
+    "downstream": DownstreamSection,
 }

@@ -39,6 +39,9 @@ def place_of(path: KeyPath) -> str | None:
         names[:1] = ["function"]
     elif names[:1] == ["functions"] and len(names) > 1:
         names[:2] = ["function"]
+    elif names[:1] == ["downstream"]:
+        # The table is of names; below each of them it is a section.
+        names = ["downstream", *names[2:]] if len(names) > 1 else ["downstream of"]
     if names[:2] == ["function", "provisioned_concurrency"] and names[2:3]:
         # A qualifier, unless the table is a pool itself.
         names = names[:2] + (names[2:] if names[2] in OF_POOL else names[3:])

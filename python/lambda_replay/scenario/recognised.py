@@ -41,10 +41,8 @@ class Recognised:
 RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
     "": {
         "accounts": Recognised("several accounts or regions", "Z52", ({},)),
-        "downstream": Recognised("limits of downstream services", "interface.md §2", ({},)),
         "event_sources": Recognised("event sources", "E0", ({},)),
         "routes": Recognised("routes through another door", "interface.md §2", ([],)),
-        "checks": Recognised("checks kept in the scenario", "interface.md §4", ({},)),
     },
     "account": {
         "metrics": Recognised("sampled metrics", "F6"),

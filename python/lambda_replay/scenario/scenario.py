@@ -21,6 +21,7 @@ from lambda_replay.scenario.keys import (
     parse_key,
     split_assignment,
 )
+from lambda_replay.scenario.models import DownstreamSection
 from lambda_replay.scenario.plain import put
 from lambda_replay.scenario.problems import Where, problem_at, value_at
 from lambda_replay.scenario.read import Location, parse_toml, parse_value, read_document
@@ -126,12 +127,29 @@ class Scenario:
         ScenarioError
             With every problem of the new scenario.
         """
-        try:
-            path = parse_key(key)
-        except KeySyntaxError as error:
-            problem = Problem(value=key, message=f"is no dotted key: {error}", code="LR-S008")
-            raise ScenarioError(problems=[problem]) from None
-        return self._changed([(path, value, Location())])
+        return self.with_many({key: value})
+
+    def with_many(self, values: Mapping[str, object]) -> Scenario:
+        """Give a scenario in which several keys have other values, checked together.
+
+        Parameters
+        ----------
+        values
+            By dotted key, as for `with_`.
+
+        Raises
+        ------
+        ScenarioError
+            With every problem of the new scenario.
+        """
+        changes = []
+        for key, value in values.items():
+            try:
+                changes.append((parse_key(key), value, Location()))
+            except KeySyntaxError as error:
+                problem = Problem(value=key, message=f"is no dotted key: {error}", code="LR-S008")
+                raise ScenarioError(problems=[problem]) from None
+        return self._changed(changes)
 
     def with_set(self, *assignments: str) -> Scenario:
         """Give a scenario changed by ``KEY=VALUE`` texts, as from ``--set``.
@@ -224,6 +242,14 @@ class Scenario:
                 problem = dataclasses.replace(problem, file=self._source)
             found.append(problem)
         return tuple(sorted(found, key=lambda one: (one.line or 0, one.column or 0)))
+
+    def checks(self) -> tuple[str, ...]:
+        """Give the conditions of [checks] that fail a run."""
+        return self._checked.model.checks.fail_if or ()
+
+    def downstream(self) -> dict[str, DownstreamSection]:
+        """Give the tables of [downstream] by name."""
+        return dict(self._checked.model.downstream)
 
     def not_modelled(self) -> tuple[str, ...]:
         """Say which rules of Lambda this version does not apply; without those switched off."""

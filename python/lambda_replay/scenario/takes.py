@@ -33,6 +33,7 @@ __all__ = [
     "seconds",
     "table",
     "text",
+    "texts",
     "whole",
 ]
 
@@ -279,3 +280,19 @@ def text(what: str) -> Takes:
         return value
 
     return Takes(check, what, str)
+
+
+def texts(what: str, wrong: Callable[[str], str | None] | None = None) -> Takes:
+    """Take an array of texts; ``wrong`` says what is wrong with one, if anything is."""
+
+    def check(value: object, _era: Era) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            fail("type")
+        if not value or "" in value:
+            fail("choice")
+        for one in value:
+            if wrong is not None and (detail := wrong(one)):
+                fail("contradiction", detail=detail)
+        return tuple(value)
+
+    return Takes(check, what, list[str])

@@ -64,12 +64,23 @@ pub struct Batch<'a> {
     pub identities: Option<&'a dyn Identities>,
 }
 
+/// Not of an event source, or no shard.
+pub const NO_SOURCE: u32 = u32::MAX;
+
 /// Columns that make a row more than a synchronous request that ends well. Each may be missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras<'a> {
     /// 0 synchronous, 1 asynchronous.
     pub sources: Option<&'a [u8]>,
-    /// 0 none (`item` too, which is a success here: Z14), 1 handled, 2 crash.
+    /// Number of the event source; [`NO_SOURCE`] where the row is none of one.
+    pub event_sources: Option<&'a [u32]>,
+    /// Partition key or message group; `u32::MAX` for none.
+    pub keys: Option<&'a [u32]>,
+    /// Shard or partition; [`NO_SOURCE`] where the key tells.
+    pub shards: Option<&'a [u32]>,
+    /// 1 where the filter of its source drops the record.
+    pub filtered: Option<&'a [u8]>,
+    /// 0 none, 1 handled, 2 crash, 3 item (a success where it is no event source's: Z14).
     pub errors: Option<&'a [u8]>,
     /// How many runs fail; `u32::MAX` for every run.
     pub error_runs: Option<&'a [u32]>,
@@ -84,9 +95,13 @@ pub struct Extras<'a> {
 }
 
 impl Extras<'_> {
-    fn lengths(&self) -> [Option<usize>; 7] {
+    fn lengths(&self) -> [Option<usize>; 11] {
         [
             self.sources.map(<[_]>::len),
+            self.event_sources.map(<[_]>::len),
+            self.keys.map(<[_]>::len),
+            self.shards.map(<[_]>::len),
+            self.filtered.map(<[_]>::len),
             self.errors.map(<[_]>::len),
             self.error_runs.map(<[_]>::len),
             self.extensions.map(|spans| spans.len()),

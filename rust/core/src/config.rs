@@ -55,9 +55,7 @@ pub struct AccountConfig {
 impl AccountConfig {
     /// Whether the account's requests may be replayed as those of plain pools.
     pub fn is_plain(&self) -> bool {
-        let plain = |epoch: &Epoch| epoch.requests_per_second.is_none() && epoch.scaling.is_none();
         self.epochs.len() == 1
-            && self.epochs.iter().all(plain)
             && self.reuse == ReusePolicy::Mru
             && self.proactive_fraction <= 0.0
             && self.until.is_none()
@@ -88,6 +86,13 @@ pub struct Epoch {
     pub proactive_fraction: f64,
     /// Asynchronous invocation from then on.
     pub queue: QueueConfig,
+}
+
+impl Epoch {
+    /// Whether there are limits of rates besides that of concurrency.
+    pub const fn is_rated(&self) -> bool {
+        self.requests_per_second.is_some() || self.scaling.is_some()
+    }
 }
 
 /// The scaling rate.

@@ -12,20 +12,30 @@ const PRECISION: u32 = 6;
 /// Counts of spans by size.
 #[derive(Clone, Debug)]
 pub struct Histogram {
-    /// Counts of the buckets from `first` on, modulo 2^16: a quarter of the memory to go through,
-    /// and a thousand functions stay in a cache.
-    counts: Vec<u16>,
+    /// Counts of the buckets from `first` on, modulo 2^8: little memory to go through, so that those
+    /// of a thousand functions stay in a cache.
+    counts: Box<[u8]>,
     first: u32,
-    /// How often the count of a bucket went through 2^16, by bucket; short, and in order.
-    carries: Vec<(u32, u64)>,
+    /// The lowest bucket and the highest that hold something.
+    low: u32,
+    high: u32,
     min: Micros,
     max: Micros,
+    /// How often the count of a bucket went through 2^8, beside `counts`; empty until one does.
+    carries: Vec<u64>,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        let (min, max) = (Micros::MAX, Micros::MIN);
-        Self { counts: Vec::new(), first: 0, carries: Vec::new(), min, max }
+        Self {
+            counts: Box::default(),
+            first: 0,
+            low: u32::MAX,
+            high: 0,
+            min: Micros::MAX,
+            max: Micros::MIN,
+            carries: Vec::new(),
+        }
     }
 }
 
@@ -33,50 +43,48 @@ impl Histogram {
     /// Adds one value, which must not be negative.
     #[inline]
     pub fn record(&mut self, value: Micros) {
-        // Branches that are next to never taken: no store per value.
-        if value < self.min {
-            self.min = value;
-        }
-        if value > self.max {
-            self.max = value;
-        }
         let bucket = bucket_of(value);
+        // Branches that are next to never taken: no store per value.
+        if bucket <= self.low || bucket >= self.high {
+            self.widen(value, bucket);
+        }
         match self.counts.get_mut(bucket.wrapping_sub(self.first) as usize) {
-            Some(count) if *count < u16::MAX => *count += 1,
-            _ => self.record_rarely(bucket),
+            Some(count) if *count < u8::MAX => *count += 1,
+            _ => self.record_rarely(bucket, 1),
+        }
+    }
+
+    /// Notes a value that may be the smallest or the largest.
+    #[cold]
+    fn widen(&mut self, value: Micros, bucket: u32) {
+        self.low = self.low.min(bucket);
+        self.high = self.high.max(bucket);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
+    /// Adds one value many times.
+    pub fn record_times(&mut self, value: Micros, times: u64) {
+        if times > 0 {
+            let bucket = bucket_of(value);
+            self.widen(value, bucket);
+            self.record_rarely(bucket, times);
         }
     }
 
     #[cold]
-    fn record_rarely(&mut self, bucket: u32) {
+    fn record_rarely(&mut self, bucket: u32, times: u64) {
         self.make_room(bucket, bucket);
-        let count = &mut self.counts[(bucket - self.first) as usize];
-        *count = count.wrapping_add(1);
-        if *count == 0 {
-            self.carry(bucket, 1);
-        }
+        self.add((bucket - self.first) as usize, times);
     }
 
-    /// Adds one value many times.
-    #[allow(clippy::cast_possible_truncation)] // Masked.
-    pub fn record_times(&mut self, value: Micros, times: u64) {
-        if times == 0 {
-            return;
-        }
-        self.record(value);
-        let bucket = bucket_of(value);
-        let count = &mut self.counts[(bucket - self.first) as usize];
-        let sum = u64::from(*count) + times - 1;
-        *count = (sum & u64::from(u16::MAX)) as u16;
-        if sum >> 16 > 0 {
-            self.carry(bucket, sum >> 16);
-        }
-    }
-
-    fn carry(&mut self, bucket: u32, times: u64) {
-        match self.carries.binary_search_by_key(&bucket, |(carried, _)| *carried) {
-            Ok(place) => self.carries[place].1 += times,
-            Err(place) => self.carries.insert(place, (bucket, times)),
+    /// Adds to a bucket that is kept.
+    fn add(&mut self, place: usize, times: u64) {
+        let sum = u64::from(self.counts[place]) + times;
+        self.counts[place] = sum.to_le_bytes()[0];
+        if sum >> 8 > 0 {
+            self.carries.resize(self.counts.len(), 0);
+            self.carries[place] += sum >> 8;
         }
     }
 
@@ -84,17 +92,22 @@ impl Histogram {
     fn make_room(&mut self, low: u32, high: u32) {
         const STEP: u32 = 16;
         let low = low / STEP * STEP;
-        if self.counts.is_empty() {
+        let mut counts = std::mem::take(&mut self.counts).into_vec();
+        if counts.is_empty() {
             self.first = low;
         } else if low < self.first {
             let more = (self.first - low) as usize;
-            self.counts.splice(0..0, std::iter::repeat_n(0, more));
+            counts.splice(0..0, std::iter::repeat_n(0, more));
+            if !self.carries.is_empty() {
+                self.carries.splice(0..0, std::iter::repeat_n(0, more));
+            }
             self.first = low;
         }
         let length = (high - self.first + 1).next_multiple_of(STEP) as usize;
-        if length > self.counts.len() {
-            self.counts.resize(length, 0);
+        if length > counts.len() {
+            counts.resize(length, 0);
         }
+        self.counts = counts.into_boxed_slice();
     }
 
     /// Adds the counts of `other`.
@@ -103,28 +116,24 @@ impl Histogram {
             return;
         };
         self.make_room(other.first, other.first + last - 1);
-        for (bucket, times) in &other.carries {
-            self.carry(*bucket, *times);
-        }
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        for (bucket, more) in (other.first..).zip(&other.counts) {
-            let count = &mut self.counts[(bucket - self.first) as usize];
-            let (sum, wrapped) = count.overflowing_add(*more);
-            *count = sum;
-            if wrapped {
-                self.carry(bucket, 1);
-            }
+        for (bucket, times) in other.buckets() {
+            self.add((bucket - self.first) as usize, times);
         }
     }
 
     /// Buckets that hold something, in order of size, with their counts.
     fn buckets(&self) -> impl Iterator<Item = (u32, u64)> {
-        (self.first..).zip(&self.counts).filter_map(|(bucket, count)| {
-            let carried = self.carries.binary_search_by_key(&bucket, |(carried, _)| *carried);
-            let count = u64::from(*count) + carried.map_or(0, |place| self.carries[place].1 << 16);
-            (count > 0).then_some((bucket, count))
-        })
+        let carries = self.carries.iter().copied().chain(std::iter::repeat(0));
+        (self.first..).zip(self.counts.iter().copied().zip(carries)).filter_map(
+            |(bucket, (count, carry))| {
+                let count = u64::from(count) + (carry << 8);
+                (count > 0).then_some((bucket, count))
+            },
+        )
     }
 
     /// How many values there are.
@@ -190,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_go_beyond_16_bits() {
+    fn counts_go_beyond_a_byte() {
         let mut histogram = Histogram::default();
         for _ in 0..200_000 {
             histogram.record(Micros(5));

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod blame;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod model;
 pub mod outcome;
 pub mod request;
 pub mod rng;
+pub mod sources;
 pub mod time;
 
 pub use engine::replay::Replay;

@@ -58,6 +58,12 @@ pub struct Extra {
     pub age_sum: Micros,
     /// The oldest.
     pub age_max: Micros,
+    /// Batches of streams.
+    pub iterator_ages: u64,
+    /// The sum of the ages of their last records.
+    pub iterator_age_sum: Micros,
+    /// The oldest.
+    pub iterator_age_max: Micros,
 }
 
 /// Rows of all functions until somebody takes them.

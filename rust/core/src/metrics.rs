@@ -516,6 +516,8 @@ pub struct Totals {
     pub waits: Distribution,
     /// Age of asynchronous events at each attempt.
     pub ages: Distribution,
+    /// Age of the last record of each batch of a stream.
+    pub iterator_ages: Distribution,
 }
 
 #[cfg(test)]

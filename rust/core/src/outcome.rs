@@ -17,11 +17,18 @@ pub enum OutcomeKind {
     Dropped,
     /// Still queued or running when the replay ended.
     Pending,
+    /// Left its stream or queue by retention.
+    Expired,
+    /// Given up by the retry limit, the maximum record age or `maxReceiveCount`.
+    Discarded,
+    /// Filtered out before any invocation.
+    Filtered,
 }
 
 impl OutcomeKind {
     /// Values of the column `outcome`.
-    pub const NAMES: [&'static str; 5] = ["success", "error", "throttled", "dropped", "pending"];
+    pub const NAMES: [&'static str; 8] =
+        ["success", "error", "throttled", "dropped", "pending", "expired", "discarded", "filtered"];
     /// How many there are.
     pub const COUNT: usize = Self::NAMES.len();
 }
@@ -54,11 +61,23 @@ pub enum Reason {
     EventAgeExceeded,
     /// The function's reserved concurrency is 0.
     ZeroReservedConcurrency,
+    /// The last retry of a batch failed.
+    RetryAttemptsExhausted,
+    /// The record reached its maximum age.
+    RecordAgeExceeded,
+    /// The message was received as often as it may be.
+    MaxReceiveCountExceeded,
+    /// The record left by retention.
+    RetentionExpired,
+    /// The record is named in a partial response, or follows one that is.
+    BatchItemFailure,
+    /// The event is larger than an invocation may be (E4.8).
+    RequestTooLarge,
 }
 
 impl Reason {
     /// Values of the column `reason`.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 18] = [
         "ConcurrentInvocationLimitExceeded",
         "ReservedFunctionConcurrentInvocationLimitExceeded",
         "FunctionInvocationRateLimitExceeded",
@@ -71,6 +90,12 @@ impl Reason {
         "RetriesExhausted",
         "EventAgeExceeded",
         "ZeroReservedConcurrency",
+        "RetryAttemptsExhausted",
+        "RecordAgeExceeded",
+        "MaxReceiveCountExceeded",
+        "RetentionExpired",
+        "BatchItemFailure",
+        "RequestTooLarge",
     ];
 }
 
@@ -94,17 +119,27 @@ impl From<concurrency::Reason> for Reason {
 
 /// How a request reached its function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Source {
     /// Somebody waits for the answer.
     Sync,
     /// Through Lambda's own queue.
     Async,
+    /// Through the event source of this number.
+    Event(u32),
 }
 
 impl Source {
-    /// Values of the column `source`.
+    /// Values of the column `source`; the names of event sources follow.
     pub const NAMES: [&'static str; 2] = ["sync", "async"];
+
+    /// Its number in the column `source`.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Sync => 0,
+            Self::Async => 1,
+            Self::Event(source) => 2 + source,
+        }
+    }
 }
 
 /// Why a request was not served by a provisioned environment; the numbers index `NAMES`.
@@ -218,6 +253,8 @@ pub struct Attempt {
     pub limit: Option<Limit>,
     /// When it was made.
     pub at: Micros,
+    /// Number of its batch, where that was refused.
+    pub batch: Option<u64>,
     /// Its run, where it ran.
     pub run: Option<Run>,
 }

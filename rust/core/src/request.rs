@@ -9,6 +9,8 @@ use crate::time::Micros;
 
 /// No record of shared state.
 pub const NO_KEY: u32 = u32::MAX;
+/// Not a batch.
+pub const NO_BATCH: u32 = u32::MAX;
 
 /// A row of the trace on its way to an outcome.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,8 @@ pub struct Request {
     pub reads: bool,
     /// Whose luck its draws are.
     pub who: Identity,
+    /// Place of the batch that it stands for.
+    pub batch: u32,
     /// What has happened so far.
     pub progress: Progress,
 }
@@ -115,7 +119,7 @@ struct Parked {
     /// Place of the whole request; `WHOLE` for none.
     whole: u32,
     streak: u16,
-    source: Source,
+    asynchronous: bool,
     limit: Option<Limit>,
 }
 
@@ -138,7 +142,7 @@ impl Parking {
             throttles: progress.throttles,
             whole,
             streak: u16::try_from(progress.streak).unwrap_or(u16::MAX),
-            source: request.source,
+            asynchronous: request.source == Source::Async,
             limit: progress.limit,
         };
         if let Some(place) = self.free.pop() {
@@ -169,7 +173,7 @@ impl Parking {
             timestamp: parked.timestamp,
             id: parked.id,
             shown: parked.shown,
-            source: parked.source,
+            source: if parked.asynchronous { Source::Async } else { Source::Sync },
             duration: parked.duration,
             extension: Micros::ZERO,
             init: None,
@@ -180,6 +184,7 @@ impl Parking {
             state_key: NO_KEY,
             reads: false,
             who: Identity::ordinal(parked.row),
+            batch: NO_BATCH,
             progress: Progress {
                 attempts: parked.attempts,
                 throttles: parked.throttles,

@@ -52,6 +52,8 @@ pub enum Purpose {
     Load,
     /// When a copy of a row arrives (Z38).
     Copies,
+    /// When a shard is polled (P1).
+    PollPhase,
 }
 
 impl Purpose {
@@ -67,6 +69,7 @@ impl Purpose {
             Self::Proactive => u64::from_le_bytes(*b"proactiv"),
             Self::Load => u64::from_le_bytes(*b"load\0\0\0\0"),
             Self::Copies => u64::from_le_bytes(*b"copies\0\0"),
+            Self::PollPhase => u64::from_le_bytes(*b"pollphas"),
         }
     }
 }

@@ -29,6 +29,25 @@ pub(crate) fn read_batches(data: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>
     batches.map_err(|error| internal(&format!("the columns could not be taken over: {error}")))
 }
 
+/// Every text of the column `key` of an object with `__arrow_c_stream__`.
+pub(crate) fn read_keys(data: &Bound<'_, PyAny>, mut each: impl FnMut(&str)) -> PyResult<()> {
+    for batch in read_batches(data)? {
+        let Some(keys) = batch.column_by_name("key") else {
+            return Err(internal("the column key is not there"));
+        };
+        if keys.null_count() > 0 {
+            return Err(internal("a registered key is a text"));
+        }
+        match keys.data_type() {
+            DataType::Utf8 => keys.as_string::<i32>().iter().flatten().for_each(&mut each),
+            DataType::LargeUtf8 => keys.as_string::<i64>().iter().flatten().for_each(&mut each),
+            DataType::Utf8View => keys.as_string_view().iter().flatten().for_each(&mut each),
+            other => return Err(internal(&format!("keys cannot be of type {other}"))),
+        }
+    }
+    Ok(())
+}
+
 /// Columns without nulls, with their names in the trace.
 const REQUIRED: [(&str, &str); 3] =
     [("timestamp", "timestamp"), ("function", "function"), ("duration", "duration_ms")];
@@ -89,6 +108,10 @@ fn extras(batch: &RecordBatch) -> PyResult<Option<Extras<'_>>> {
     let numbers = |name| column(name).map(|array| values::<UInt32Type>(array, name)).transpose();
     let extras = Extras {
         sources: bytes("source")?,
+        event_sources: numbers("event_source")?,
+        keys: numbers("key")?,
+        shards: numbers("shard")?,
+        filtered: bytes("filtered")?,
         errors: bytes("error")?,
         error_runs: numbers("error_runs")?,
         extensions: column("extension").map(spans).transpose()?,
@@ -98,8 +121,9 @@ fn extras(batch: &RecordBatch) -> PyResult<Option<Extras<'_>>> {
         state_keys: numbers("state_key")?,
         reads: bytes("reads")?,
     };
-    let Extras { sources, errors, extensions, payloads, state_keys, .. } = extras;
+    let Extras { sources, event_sources, errors, extensions, payloads, state_keys, .. } = extras;
     let any = sources.is_some()
+        || event_sources.is_some()
         || errors.is_some()
         || extensions.is_some()
         || payloads.is_some()

@@ -74,7 +74,7 @@ struct FaultEntry {
 }
 
 /// One of two words.
-fn either<T>(value: &str, choices: [(&str, T); 2]) -> PyResult<T> {
+pub(crate) fn either<T>(value: &str, choices: [(&str, T); 2]) -> PyResult<T> {
     let known = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" or ");
     let found = choices.into_iter().find(|(name, _)| *name == value);
     found

@@ -5,8 +5,10 @@ mod arrow_out;
 mod config;
 mod error;
 mod identity;
+mod ingest;
 mod outcomes;
 mod replay;
+mod sources;
 mod totals;
 
 /// The compiled part of `lambda_replay`.
@@ -14,6 +16,10 @@ mod totals;
 mod _core {
     #[pymodule_export]
     use crate::arrow_out::Table;
+    #[pymodule_export]
+    use crate::ingest::counts::CountExpander;
+    #[pymodule_export]
+    use crate::ingest::text::CsvRecords;
     #[pymodule_export]
     use crate::replay::Replay;
 

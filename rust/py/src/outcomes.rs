@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, BooleanArray, Int64Array, UInt8Array, UInt32Array, UInt64Array};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use lambda_replay_core::outcome::{Attempt, Outcome, Run, Sink};
@@ -20,7 +22,7 @@ pub(crate) struct OutcomeColumns {
     copy: Vec<u32>,
     timestamp: Vec<i64>,
     function: Vec<u32>,
-    source: Vec<u8>,
+    source: Vec<u32>,
     outcome: Vec<u8>,
     reason: Vec<u8>,
     limit: Vec<u8>,
@@ -41,6 +43,8 @@ struct AttemptColumns {
     reason: Vec<u8>,
     limit: Vec<u8>,
     at: Vec<i64>,
+    /// Number of the batch where that did not run.
+    refused: Vec<Option<u64>>,
     runs: RunColumns,
 }
 
@@ -121,7 +125,7 @@ impl Sink for OutcomeColumns {
         self.copy.push(outcome.copy);
         self.timestamp.push(outcome.timestamp.0);
         self.function.push(outcome.shown);
-        self.source.push(outcome.source as u8);
+        self.source.push(outcome.source.code());
         self.outcome.push(outcome.kind as u8);
         self.reason.push(outcome.reason.map_or(NOTHING, |reason| reason as u8));
         self.limit.push(outcome.limit.map_or(NOTHING, |limit| limit as u8));
@@ -145,6 +149,7 @@ impl Sink for OutcomeColumns {
         columns.reason.push(attempt.reason.map_or(NOTHING, |reason| reason as u8));
         columns.limit.push(attempt.limit.map_or(NOTHING, |limit| limit as u8));
         columns.at.push(attempt.at.0);
+        columns.refused.push(attempt.batch);
         columns.runs.push(attempt.run.as_ref());
     }
 }
@@ -167,7 +172,7 @@ impl OutcomeColumns {
             ("copy", Arc::new(UInt32Array::from(taken.copy))),
             ("timestamp", Arc::new(Int64Array::from(taken.timestamp))),
             ("function", Arc::new(UInt32Array::from(taken.function))),
-            ("source", names(taken.source)),
+            ("source", Arc::new(UInt32Array::from(taken.source))),
             ("outcome", names(taken.outcome)),
             ("reason", names(taken.reason)),
             ("limit", names(taken.limit)),
@@ -195,7 +200,15 @@ impl OutcomeColumns {
             ("limit", names(taken.limit)),
             ("at", Arc::new(Int64Array::from(taken.at))),
         ];
-        columns.extend(taken.runs.columns());
+        let refused = taken.refused;
+        let runs = taken.runs.columns().into_iter().map(|(name, array)| {
+            let batches =
+                if name == "batch" { array.as_primitive_opt::<UInt64Type>() } else { None };
+            let Some(batches) = batches else { return (name, array) };
+            let either = batches.iter().zip(&refused).map(|(ran, refused)| ran.or(*refused));
+            (name, Arc::new(either.collect::<UInt64Array>()) as ArrayRef)
+        });
+        columns.extend(runs);
         Table::new(columns).map(Some)
     }
 }

@@ -5,16 +5,20 @@ use lambda_replay_core as core;
 use lambda_replay_core::batch::{Batch, Identities};
 use lambda_replay_core::ids::FunctionId;
 use lambda_replay_core::outcome::Nobody;
+use md5::{Digest, Md5};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arrow_in::{Columns, read_batches};
+use crate::arrow_in::{Columns, read_batches, read_keys};
 use crate::arrow_out::Table;
 use crate::config::{Account, Registration};
 use crate::error::{guarded, internal, to_python};
 use crate::identity::BatchIdentities;
 use crate::outcomes::OutcomeColumns;
-use crate::totals::{bills_table, extras_table, keys_table, minutes_table, totals_table};
+use crate::sources::{SourceEntry, source_minutes_table, source_units_table};
+use crate::totals::{
+    bills_table, blame_table, extras_table, keys_table, minutes_table, totals_table,
+};
 
 /// Stands for a code that nobody has registered.
 const UNSEEN: u32 = u32::MAX;
@@ -37,16 +41,21 @@ pub(crate) struct Replay {
 #[pymethods]
 impl Replay {
     #[new]
-    #[pyo3(signature = (account, *, outcomes, attempts, function_minutes))]
+    #[pyo3(signature = (account, *, outcomes, attempts, function_minutes, blame = false))]
     fn new(
         account: Account<'_>,
         outcomes: bool,
         attempts: bool,
         function_minutes: bool,
+        blame: bool,
     ) -> PyResult<Self> {
         guarded(|| {
+            let mut core = core::Replay::new(account.resolve()?, function_minutes);
+            if blame {
+                core.keep_blame();
+            }
             Ok(Self {
-                core: core::Replay::new(account.resolve()?, function_minutes),
+                core,
                 outcomes: (outcomes || attempts).then(|| OutcomeColumns::new(attempts)),
                 numbers: Vec::new(),
                 functions: Vec::new(),
@@ -61,10 +70,45 @@ impl Replay {
         self.attempt(|replay| replay.add(entries))
     }
 
+    /// Adds the event sources of the scenario, in the order of their names, before the first row.
+    fn add_sources(&mut self, entries: Vec<SourceEntry>) -> PyResult<()> {
+        self.attempt(|replay| {
+            for entry in entries {
+                replay.core.add_source(entry.resolve()?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds keys of records by the column `key` of an object with `__arrow_c_stream__`: those of the
+    /// next codes, in their order.
+    fn add_keys(&mut self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.attempt(|replay| {
+            read_keys(data, |key| {
+                let hash = u128::from_be_bytes(Md5::digest(key.as_bytes()).into());
+                let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
+                replay.core.add_key(hash, length);
+            })
+        })
+    }
+
+    /// What was counted of event sources by minute, if it is much or if `everything` is wanted:
+    /// partial rows.
+    #[pyo3(signature = (*, everything))]
+    fn take_source_minutes(&mut self, everything: bool) -> PyResult<Table> {
+        self.attempt(|replay| source_minutes_table(&replay.core.take_source_minutes(everything)))
+    }
+
+    /// What each shard, partition, message group or queue came to.
+    fn source_units(&mut self) -> PyResult<Table> {
+        self.attempt(|replay| source_units_table(&replay.core.source_units()))
+    }
+
     /// Replays the rows of an object with `__arrow_c_stream__`.
     ///
     /// Columns: `timestamp` (i64, µs), `function` (u32, any code), `duration` (i64 µs or f64 ms),
-    /// and where given `init` (the same, nullable), `row` (u64), `request_id`, `row_uid`. New codes
+    /// and where given `init` (the same, nullable), `row` (u64), `request_id`, `row_uid`; of records
+    /// of event sources `event_source`, `key`, `shard` (u32), `filtered` (u8). New codes
     /// are handed to `register`, which answers with registrations in the order of their numbers.
     fn feed(
         &mut self,
@@ -157,6 +201,11 @@ impl Replay {
     /// The hottest shared records, by number.
     fn hottest_keys(&mut self, count: usize) -> PyResult<Table> {
         self.attempt(|replay| keys_table(&replay.core.hottest_keys(count)))
+    }
+
+    /// Who held the capacity at refusals; empty where that was not wanted.
+    fn blame(&mut self) -> PyResult<Table> {
+        self.attempt(|replay| blame_table(&replay.core.blame()))
     }
 
     /// What all shared records together came to.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, UInt32Array, UInt64Array};
+use lambda_replay_core::blame::BlameRow;
 use lambda_replay_core::ids::FunctionId;
 use lambda_replay_core::meters::{Bill, Distribution, Extra, ExtraRow};
 use lambda_replay_core::metrics::{MinuteRow, Totals};
@@ -90,6 +91,7 @@ pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
     for (name, values) in [
         ("wait", totals.iter().map(|totals| &totals.waits).collect::<Vec<_>>()),
         ("async_age", totals.iter().map(|totals| &totals.ages).collect()),
+        ("iterator_age", totals.iter().map(|totals| &totals.iterator_ages).collect()),
     ] {
         for (column, array) in distribution(&values) {
             add(&format!("{name}_{column}_ms"), array);
@@ -99,7 +101,7 @@ pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
 }
 
 /// Mean, percentiles and maximum of each, ms; null where there is nothing.
-fn distribution(values: &[&Distribution]) -> Vec<(&'static str, ArrayRef)> {
+pub(crate) fn distribution(values: &[&Distribution]) -> Vec<(&'static str, ArrayRef)> {
     let column = |value: &dyn Fn(&Distribution) -> f64| -> ArrayRef {
         let known = |one: &&Distribution| (one.histogram.count() > 0).then(|| value(one));
         Arc::new(values.iter().map(known).collect::<Float64Array>())
@@ -150,6 +152,9 @@ pub(crate) fn extras_table(rows: &[ExtraRow]) -> PyResult<Table> {
         ("ages", count(|extra| extra.ages)),
         ("age_us", span(|extra| extra.age_sum)),
         ("age_max_us", span(|extra| extra.age_max)),
+        ("iterator_ages", count(|extra| extra.iterator_ages)),
+        ("iterator_age_us", span(|extra| extra.iterator_age_sum)),
+        ("iterator_age_max_us", span(|extra| extra.iterator_age_max)),
     ])
 }
 
@@ -205,6 +210,31 @@ pub(crate) fn keys_table(keys: &[(Option<FunctionId>, u32, KeyStatistics)]) -> P
         ("mb_ms_1", count(|key| key.wait_billed_mb_ms[1])),
         ("mb_ms_2", count(|key| key.wait_billed_mb_ms[2])),
         ("mb_ms_3", count(|key| key.wait_billed_mb_ms[3])),
+    ])
+}
+
+/// A row per victim, limit and holder; sums are of units at each refusal.
+pub(crate) fn blame_table(rows: &[BlameRow]) -> PyResult<Table> {
+    let count = |value: fn(&BlameRow) -> u64| -> ArrayRef {
+        Arc::new(rows.iter().map(value).collect::<UInt64Array>())
+    };
+    let instant = |value: fn(&BlameRow) -> Micros| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(value(row).0)).collect::<Int64Array>())
+    };
+    let victims = rows.iter().map(|row| Some(row.victim.0)).collect::<UInt32Array>();
+    let limits = rows.iter().map(|row| Some(row.limit as u32)).collect::<UInt32Array>();
+    let holders = rows.iter().map(|row| row.holder.map(|holder| holder.0));
+    Table::new(vec![
+        ("victim", Arc::new(victims)),
+        ("limit", Arc::new(limits)),
+        ("holder", Arc::new(holders.collect::<UInt32Array>())),
+        ("throttles", count(|row| row.throttles)),
+        ("held_sum", count(|row| row.held.sum)),
+        ("held_max", count(|row| u64::from(row.held.max))),
+        ("waiting_sum", count(|row| row.held.waiting_sum)),
+        ("waiting_max", count(|row| u64::from(row.held.waiting_max))),
+        ("first", instant(|row| row.first)),
+        ("last", instant(|row| row.last)),
     ])
 }
 

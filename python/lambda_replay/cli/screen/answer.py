@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lambda_replay.cli.screen.blocks import async_events, cost, errors, pending, provisioned, state
+from lambda_replay.cli.screen.blocks import async_events, cost, errors, holders, pending, provisioned, state
 from lambda_replay.cli.screen.figures import (
     billed,
     clock,
@@ -50,6 +50,7 @@ def answer(result: ReplayResult, look: Look, *, tight: bool = False, most: int =
     force = InForce.of(result)
     blocks = [
         ("throttled", _throttled(result, force, grid, look, most)),
+        ("held by", holders(result, look)),
         ("errors", errors(result, look)),
         ("async events", async_events(result, look, most)),
         ("pending", pending(result, look)),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look
     from lambda_replay.results import ReplayResult
 
-__all__ = ["async_events", "cost", "errors", "pending", "provisioned", "state"]
+__all__ = ["async_events", "cost", "errors", "holders", "pending", "provisioned", "state"]
 
 #: Room for a name in the middle of a sentence.
 _NAME_CELLS = 24
@@ -33,6 +33,32 @@ def errors(result: ReplayResult, look: Look) -> list[str]:
     number = look.paint(count(summary.error), "red", bold=True)
     text = f"{number} of {requests} ended in error ({share(summary.error, summary.records)})"
     return [text if summary.error == summary.errors else f"{text}; {runs}"]
+
+
+def holders(result: ReplayResult, look: Look) -> list[str]:
+    """Say who held the capacity while others were refused."""
+    blame = result.blame
+    if blame is None or not blame.height:
+        return []
+    held = blame.filter(pl.col("holder").is_not_null())
+    if not held.height:
+        return ["nobody: no limit that refused is about units in use"]
+    worst = held.filter(
+        (pl.col("victim") == held["victim"][0]) & (pl.col("limit") == held["limit"][0])
+    )
+    victim = look.name(held["victim"][0], _NAME_CELLS)
+    parts = [
+        f"{look.name(row['holder'], _NAME_CELLS)} {mean(row['held_mean'])}"
+        f" (at most {count(row['held_max'])})"
+        for row in worst.head(3).to_dicts()
+    ]
+    waiting = worst["waiting_mean"].sum()
+    if waiting:
+        parts.append(f"runs that waited for a record {mean(waiting)}")
+    if worst.height > 3:
+        parts.append(f"{plural(worst.height - 3, 'other')}")
+    lead = f"while {victim} was throttled: "
+    return look.fill([lead + parts[0], *parts[1:]], 2)
 
 
 def async_events(result: ReplayResult, look: Look, most: int) -> list[str]:

@@ -1,6 +1,7 @@
 //! What can happen, and in which order at one instant (Z1).
 
 use crate::ids::{EnvironmentId, FunctionId};
+use crate::sources::hub::{Class, Timer};
 
 /// Something that happens at an instant to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,16 +110,43 @@ pub enum Event {
         /// Place of the request.
         parked: u32,
     },
+    /// A timer of an event source.
+    Source {
+        /// What for.
+        timer: Timer,
+        /// Which.
+        source: u32,
+        /// Of whom in it.
+        unit: u32,
+    },
+    /// The run of a batch answers.
+    BatchAnswer {
+        /// Place of the batch.
+        batch: u32,
+    },
+    /// A copy of a record arrives (Z38).
+    Landing {
+        /// Place of the record.
+        landing: u32,
+    },
 }
+
+// With its time, its place and a link it is half a cache line.
+const _: () = assert!(size_of::<Event>() == 12, "the calendar holds many");
 
 impl Event {
     /// Whether it comes after the changes and ends of its instant (Z1). A handler that begins may
     /// end at once.
     pub const fn comes_after_ends(self) -> bool {
-        matches!(
-            self,
-            Self::Arrival { .. } | Self::Retry { .. } | Self::Send { .. } | Self::Mark { .. }
-        )
+        match self {
+            Self::Arrival { .. }
+            | Self::Landing { .. }
+            | Self::Retry { .. }
+            | Self::Send { .. }
+            | Self::Mark { .. }
+            | Self::Source { timer: Timer::Start | Timer::Read, .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -133,7 +161,8 @@ enum Rank {
     Timer = 3,
     Arrival = 4,
     Retry = 5,
-    Mark = 6,
+    Batch = 6,
+    Mark = 7,
 }
 
 const RANK_SHIFT: u32 = 60;
@@ -141,17 +170,54 @@ const SUB_SHIFT: u32 = 56;
 const ATTEMPT_BITS: u32 = 13;
 const MOST_ATTEMPTS: u32 = (1 << (ATTEMPT_BITS - 1)) - 1;
 
+/// What belongs to an event source comes after what does not.
+const OF_SOURCE: u64 = 1 << 59;
+/// Marks the number of a batch: its place among those of all sources ([`batch_number`]).
+const OF_BATCH: u64 = 1 << 63;
+
+/// Number of a batch in the order of one instant; `order` is its place among all units.
+pub const fn batch_number(order: u64) -> u64 {
+    OF_BATCH | order
+}
+
+/// Place of a timer of an event source; `order` is that of its unit among all units.
+pub const fn order_of_source(class: Class, order: u64) -> u64 {
+    let rank = match class {
+        Class::Change => Rank::Change,
+        Class::Expiry => Rank::Timer,
+        Class::Read => Rank::Arrival,
+        Class::Retry => Rank::Retry,
+        Class::Batch => Rank::Batch,
+    };
+    (rank as u64) << RANK_SHIFT | OF_SOURCE | order << 1
+}
+
 /// Place of something about a run among its kind: by arrival, then by attempt, then the answer and
 /// then the release.
 #[inline]
 const fn of_run(rank: Rank, arrival: u64, attempt: u32, last: bool) -> u64 {
+    if arrival >= OF_BATCH {
+        return (rank as u64) << RANK_SHIFT | OF_SOURCE | (arrival & !OF_BATCH) << 1 | last as u64;
+    }
+    of_request(rank, arrival, attempt, last)
+}
+
+#[inline]
+const fn of_request(rank: Rank, arrival: u64, attempt: u32, last: bool) -> u64 {
     let attempt = if attempt > MOST_ATTEMPTS { MOST_ATTEMPTS } else { attempt };
     (rank as u64) << RANK_SHIFT | arrival << ATTEMPT_BITS | (attempt as u64) << 1 | last as u64
 }
 
-/// Place of the release of a run among the events of one instant: by arrival, then by attempt (Z1).
+/// Place of the release of a request's run among the events of one instant: by arrival, then by
+/// attempt (Z1).
 #[inline]
 pub const fn order_of_end(arrival: u64, attempt: u32) -> u64 {
+    of_request(Rank::End, arrival, attempt, true)
+}
+
+/// The same for requests and batches.
+#[inline]
+pub const fn order_of_release(arrival: u64, attempt: u32) -> u64 {
     of_run(Rank::End, arrival, attempt, true)
 }
 
@@ -247,6 +313,7 @@ mod tests {
             order_of_schedule(0, 0),
             order_of_ready(0),
             order_of_look(0),
+            order_of_source(Class::Change, 0),
             order_of_give_up(7, 1),
             order_of_lock_limit(7, 1),
             order_of_answer(0, 1),
@@ -254,15 +321,23 @@ mod tests {
             order_of_answer(0, 2),
             order_of_end(1, 1),
             order_of_end(1 << 40, 1),
+            order_of_answer(batch_number(3), 1),
+            order_of_release(batch_number(3), 1),
+            order_of_answer(batch_number(4), 1),
             order_of_begin(9, 1),
             order_of_timer(FunctionId(0)),
             order_of_timer(FunctionId(1)),
             order_of_provisioned_timer(0),
+            order_of_source(Class::Expiry, 0),
             order_of_arrival(0, 0),
             order_of_arrival(0, 1),
             order_of_arrival(1 << 40, 0),
+            order_of_source(Class::Read, 0),
             order_of_retry(0, 1),
             order_of_retry(1, 9_999_999),
+            order_of_source(Class::Retry, 0),
+            order_of_source(Class::Batch, 0),
+            order_of_source(Class::Batch, 1),
             order_of_mark(FunctionId(0)),
         ];
         assert!(orders.is_sorted());

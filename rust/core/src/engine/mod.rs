@@ -4,8 +4,10 @@
 //! [`replay`] owns the loop and the plain pool: synchronous requests under the account's limit
 //! alone, where everything about a request is known when it arrives. Whatever asks for more goes
 //! the careful way: [`requests`] (admission, attempts, retries, events), [`runs`] (how a run goes,
-//! shared state), [`provisioning`] (provisioned pools, changes of configuration).
+//! shared state), [`sources`] (event sources and their batches), [`provisioning`] (provisioned
+//! pools, changes of configuration).
 
+mod blaming;
 pub mod calendar;
 mod clients;
 pub mod event;
@@ -13,4 +15,5 @@ pub mod provisioning;
 pub mod replay;
 mod requests;
 mod runs;
+pub mod sources;
 mod state_runs;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::batch::{Batch, Checked};
+use crate::blame::Blame;
 use crate::config::{AccountConfig, Epoch, FunctionConfig, IdlePolicy};
 use crate::engine::calendar::Calendar;
 use crate::engine::clients::{Sender, Tickets};
@@ -10,6 +11,7 @@ use crate::engine::event::{
     Event, order_of_arrival, order_of_change, order_of_end, order_of_timer,
 };
 use crate::engine::provisioning::Service;
+use crate::engine::sources::Sources;
 use crate::engine::state_runs::StateRuns;
 use crate::error::Error;
 use crate::histogram::Histogram;
@@ -73,7 +75,7 @@ pub struct Replay {
     pub(super) region_worst: WorstWindow,
     minutes: MinuteRows,
     scratch: Vec<i64>,
-    rows_fed: u64,
+    pub(super) rows_fed: u64,
     pub(super) runs_started: u64,
     /// First row of the whole trace (Z37).
     pub(super) origin: Option<Micros>,
@@ -100,6 +102,8 @@ pub struct Replay {
     pub(super) tickets: Tickets,
     /// Throttles while runs that waited for a record held units of the same scope (Z35).
     pub(super) throttles_by_waiting: u64,
+    /// Who held the capacity at refusals, where somebody asks.
+    pub(super) blame: Option<Box<Blame>>,
     pub(super) extras: ExtraRows,
     /// Instant of gauges to be read.
     pub(super) gauge_at: Option<Micros>,
@@ -107,6 +111,7 @@ pub struct Replay {
     pub(super) marks: u32,
     /// By month, what is left of the free tier.
     pub(super) free: Vec<(i32, u64)>,
+    pub(super) sources: Sources,
 }
 
 /// What every arrival and every release touches: two cache lines.
@@ -198,6 +203,7 @@ pub(super) struct CarefulTotals {
     pub(super) async_errors: u64,
     pub(super) waits: Distribution,
     pub(super) ages: Distribution,
+    pub(super) iterator_ages: Distribution,
 }
 
 /// What is known of a run from its row, added up apart from the event loop.
@@ -263,6 +269,7 @@ impl Replay {
         Self {
             ages: account.max_lifetime.is_some(),
             luck: Luck::new(account.seed),
+            sources: Sources::new(Luck::new(account.seed)),
             ledger: ConcurrencyLedger::new(limits.concurrency),
             careful: !account.is_plain(),
             account,
@@ -300,6 +307,7 @@ impl Replay {
             keys: KeyTable::default(),
             tickets: Tickets::default(),
             throttles_by_waiting: 0,
+            blame: None,
             extras: ExtraRows::default(),
             gauge_at: None,
             marks: 0,
@@ -371,7 +379,11 @@ impl Replay {
         let mut scratch = std::mem::take(&mut self.scratch);
         let previous = self.last_arrival;
         let checked = batch.check(&mut scratch, self.rows_fed, previous, self.slots.len());
-        let answer = checked.map(|checked| self.replay(batch, &checked, sink));
+        let answer = checked.and_then(|checked| {
+            self.check_sources(batch)?;
+            self.replay(batch, &checked, sink);
+            Ok(())
+        });
         self.scratch = scratch;
         answer
     }
@@ -391,12 +403,15 @@ impl Replay {
         }
         let columns = Columns { batch, checked, first: self.rows_fed };
         let mut start = 0;
+        let rated = self.limits.is_rated();
         while !self.careful && start < batch.len() {
-            start = self.replay_stretch(start, columns, sink);
+            start = if rated {
+                self.replay_stretch::<S, true>(start, columns, sink)
+            } else {
+                self.replay_stretch::<S, false>(start, columns, sink)
+            };
         }
-        for place in start..batch.len() {
-            self.arrive_carefully(place, columns, sink);
-        }
+        self.arrive_all_carefully(start, columns, sink);
         self.last_arrival = Micros(*last);
         self.rows_fed += batch.len() as u64;
     }
@@ -418,10 +433,12 @@ impl Replay {
         }
         // What changes at the very beginning has never been otherwise.
         self.run_due(begin, ARRIVALS, sink);
+        self.open_sources(first, sink);
     }
 
-    /// Replays rows from `start` on that lie in one minute; where the next ones begin.
-    fn replay_stretch<S: Sink>(
+    /// Replays rows from `start` on that lie in one minute; where the next ones begin. `RATED` says
+    /// whether the account has limits of rates besides that of concurrency.
+    fn replay_stretch<S: Sink, const RATED: bool>(
         &mut self,
         start: usize,
         columns: Columns<'_>,
@@ -449,7 +466,7 @@ impl Replay {
             }
             let number = self.rows_fed + place as u64;
             let arrival = Arrival { now, id, duration, place, number };
-            if !self.arrive(arrival, columns, sink) {
+            if !self.arrive::<S, RATED>(arrival, columns, sink) {
                 // The row asks for more than the plain pool has, and so do those after it.
                 let done = place - start;
                 self.tally(start, &functions[..done], &durations[..done], columns);
@@ -463,7 +480,7 @@ impl Replay {
     }
 
     /// Goes the careful way from now on.
-    fn take_care(&mut self) {
+    pub(super) fn take_care(&mut self) {
         if self.careful {
             return;
         }
@@ -508,21 +525,20 @@ impl Replay {
     ) {
         let mut start = 0;
         let apart = self.apart.drain(..).map(|place| place - first);
+        let (tallies, slots, qualified) = (&mut self.tallies, &self.slots, self.qualified);
         for end in apart.chain(std::iter::once(functions.len())) {
-            for place in start..end {
-                let mut function = functions[place] as usize;
-                if self.qualified {
-                    function = self.slots[function].function.index();
-                }
-                let duration = Micros(durations[place]);
-                let billed = billed_ms(duration, unit);
-                let tally = &mut self.tallies[function];
-                tally.runs.run(duration, billed);
-                tally.durations.record(duration);
-                if let Some(memory) = memory {
-                    let own = tally.fixed_memory || memory[place] == 0;
-                    let mb = if own { tally.memory_mb } else { memory[place] };
+            let runs = functions[start..end].iter().zip(&durations[start..end]);
+            if let Some(memory) = memory {
+                for ((function, duration), memory) in runs.zip(&memory[start..end]) {
+                    let (tally, billed) =
+                        tally_run(tallies, slots, qualified, *function, *duration, unit);
+                    let own = tally.fixed_memory || *memory == 0;
+                    let mb = if own { tally.memory_mb } else { *memory };
                     tally.runs.bill_memory(billed * u64::from(mb));
+                }
+            } else {
+                for (function, duration) in runs {
+                    tally_run(tallies, slots, qualified, *function, *duration, unit);
                 }
             }
             start = end + 1;
@@ -654,13 +670,36 @@ impl Replay {
     /// Lets a request of the plain pool in or refuses it; false, with nothing done, where it needs
     /// more than that.
     #[inline]
-    fn arrive<S: Sink>(&mut self, arrival: Arrival, columns: Columns<'_>, sink: &mut S) -> bool {
+    fn arrive<S: Sink, const RATED: bool>(
+        &mut self,
+        arrival: Arrival,
+        columns: Columns<'_>,
+        sink: &mut S,
+    ) -> bool {
         let Arrival { now, id, .. } = arrival;
         let function = self.slots[id.index()].function;
+        if RATED && let Err(refusal) = self.check_rates(function, None, now) {
+            self.throttle(arrival, function, refusal, columns, sink);
+            return true;
+        }
         let in_flight = self.ledger.in_flight();
         if let Claim::Throttled(refusal) = self.ledger.claim(function, false) {
             self.throttle(arrival, function, refusal, columns, sink);
             return true;
+        }
+        if RATED {
+            match self.admit_at_rates(arrival, function, columns) {
+                Some(Ok(())) => {}
+                Some(Err(refusal)) => {
+                    self.ledger.release(function);
+                    self.throttle(arrival, function, refusal, columns, sink);
+                    return true;
+                }
+                None => {
+                    self.ledger.release(function);
+                    return false;
+                }
+            }
         }
         let start = match self.slots[id.index()].pool.reuse() {
             Some(environment) => Start { environment, init: None },
@@ -674,6 +713,38 @@ impl Replay {
         metered.levels.busy += 1;
         self.run(arrival, in_flight, start, columns, sink);
         true
+    }
+
+    /// Takes the token that a new environment needs, or a warm start above ten requests a second
+    /// per unit, and counts the request (F1.5); nothing, and nothing is done, where its init runs
+    /// into a limit.
+    #[inline]
+    fn admit_at_rates(
+        &mut self,
+        arrival: Arrival,
+        function: FunctionId,
+        columns: Columns<'_>,
+    ) -> Option<Result<(), Refusal>> {
+        let now = arrival.now;
+        let warm = self.slots[arrival.id.index()].pool.has_idle();
+        if !warm {
+            let rare = &self.rares[function.index()];
+            let init = columns.checked.init(arrival.place).unwrap_or(rare.init);
+            if init > rare.init_timeout {
+                return None;
+            }
+        }
+        let coupled = warm && self.is_coupled(function, now);
+        if (coupled || !warm)
+            && let Err(refusal) = self.take_token(function, None, coupled, now)
+        {
+            return Some(Err(refusal));
+        }
+        if let Some(rate) = self.limits.requests_per_second {
+            self.account_window.take(now, rate, self.account.rate_shape);
+        }
+        self.records[function.index()].coupled.admitted(now);
+        Some(Ok(()))
     }
 
     /// A request that was accepted while `in_flight` others were in flight runs in its environment.
@@ -786,6 +857,9 @@ impl Replay {
         rare.worst.record(now);
         self.region.throttle();
         self.region_worst.record(now);
+        if self.blame.is_some() {
+            self.note_blame(now, function, limit);
+        }
     }
 
     #[inline(always)]
@@ -800,12 +874,14 @@ impl Replay {
         let metered = self.touch(function);
         metered.levels.busy -= 1;
         metered.meter.release(now, metered.levels.busy);
-        self.released(id, released);
+        if released != Released::Idle {
+            self.released(id, released);
+        }
         self.last_release = now;
     }
 
     /// What became of an on-demand environment whose run has ended.
-    #[inline]
+    #[cold]
     pub(super) fn released(&mut self, id: FunctionId, released: Released) {
         match released {
             Released::Idle => {}
@@ -842,6 +918,7 @@ impl Replay {
             while self.is_busy() {
                 self.run_to(self.calendar.bound(), u64::MAX, sink);
             }
+            self.finish_sources(None, sink);
         }
         let Some(end) = self.extent().last_release else { return };
         if !self.careful {
@@ -864,7 +941,11 @@ impl Replay {
 
     /// Whether anything is left to do but to wait for timers.
     fn is_busy(&self) -> bool {
-        self.ledger.in_flight() > 0 || !self.parking.is_empty() || self.marks > 0
+        let epochs = self.account.epochs.len() - 1 - self.epoch as usize;
+        self.ledger.in_flight() > 0
+            || !self.parking.is_empty()
+            || self.marks > 0
+            || self.sources.is_busy(epochs)
     }
 
     /// First and last instants, and the rows fed.
@@ -935,6 +1016,7 @@ impl Replay {
         // A synchronous request of the plain pool that runs starts when it arrives.
         totals.waits.histogram.record_times(Micros::ZERO, plain_runs);
         totals.ages.merge(&careful.ages);
+        totals.iterator_ages.merge(&careful.iterator_ages);
     }
 
     /// Totals of all functions together. Complete once the replay is finished.
@@ -978,6 +1060,27 @@ impl Replay {
 /// Ephemeral storage that is charged, MB (F7).
 pub(super) fn storage_mb(config: &FunctionConfig) -> u64 {
     u64::from(config.ephemeral_mb.saturating_sub(512))
+}
+
+/// Adds up one run; its tally, and its billed time.
+#[inline(always)]
+#[allow(clippy::inline_always)] // So that the unit is a constant.
+fn tally_run<'a>(
+    tallies: &'a mut [Tally],
+    slots: &[Slot],
+    qualified: bool,
+    id: u32,
+    duration: i64,
+    unit: Micros,
+) -> (&'a mut Tally, u64) {
+    // Without qualifiers a name is its own function: nothing to look up.
+    let function = if qualified { slots[id as usize].function } else { FunctionId(id) };
+    let tally = &mut tallies[function.index()];
+    let duration = Micros(duration);
+    let billed = billed_ms(duration, unit);
+    tally.runs.run(duration, billed);
+    tally.durations.record(duration);
+    (tally, billed)
 }
 
 impl Columns<'_> {

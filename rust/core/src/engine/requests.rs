@@ -1,7 +1,7 @@
 //! Requests that ask for more than the plain pool: admission in the documented order, attempts,
 //! retries of clients and of Lambda's own queue, and the end of each row.
 
-use crate::batch::Extras;
+use crate::batch::{Extras, NO_SOURCE};
 use crate::config::{FunctionConfig, RowError};
 use crate::engine::clients::Decided;
 use crate::engine::event::{
@@ -13,7 +13,7 @@ use crate::metrics::Minute;
 use crate::model::client::{error_wait, throttle_wait};
 use crate::model::concurrency::{Claim, Limit, Refusal};
 use crate::outcome::{Attempt, AttemptKind, Outcome, OutcomeKind, Reason, Sink, Source, Spillover};
-use crate::request::{NO_KEY, Progress, Request};
+use crate::request::{NO_BATCH, NO_KEY, Progress, Request};
 use crate::rng::{Draw, Purpose};
 use crate::time::Micros;
 
@@ -43,6 +43,13 @@ impl Replay {
         columns: Columns<'_>,
         sink: &mut S,
     ) {
+        let sources = columns.batch.extras.and_then(|extras| extras.event_sources);
+        if let Some(source) = sources.map(|sources| sources[place])
+            && source != NO_SOURCE
+        {
+            self.arrive_record(place, source, columns, sink);
+            return;
+        }
         let row = columns.row(place);
         let now = self.scaled_time(Micros(columns.batch.timestamps[place]));
         let request = request_of(place, row, now, columns);
@@ -71,7 +78,7 @@ impl Replay {
 
     /// Arrivals in the time of the replay (Z37).
     #[allow(clippy::cast_possible_truncation)] // Instants are checked.
-    fn scaled_time(&self, at: Micros) -> Micros {
+    pub(super) fn scaled_time(&self, at: Micros) -> Micros {
         let scale = self.account.time_scale;
         if scale.to_bits() == 1.0_f64.to_bits() {
             return at;
@@ -81,18 +88,8 @@ impl Replay {
     }
 
     /// Makes the copies of a row that `load` asks for; each arrives later (Z38).
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Loads are small.
     fn add_copies<S: Sink>(&mut self, request: &Request, now: Micros, sink: &mut S) {
-        let load = self.account.load;
-        let whole = load.floor() as u32;
-        let chance = load - load.floor();
-        for copy in 1..=whole {
-            let draw = request.draw_of_row(copy);
-            if copy == whole && !(chance > 0.0 && self.luck.chance(Purpose::Load, draw, chance)) {
-                continue;
-            }
-            let after = self.luck.between(Purpose::Copies, draw, 0, COPIES_WITHIN);
-            let at = now + Micros(after);
+        for (copy, at) in self.copies(request.draw_of_row(0), now) {
             let copied = Request { copy, timestamp: at, ..*request };
             if self.account.until.is_some_and(|until| at >= until) {
                 self.leave_out(&copied, sink);
@@ -101,6 +98,26 @@ impl Replay {
             let parked = self.parking.park(&copied);
             self.calendar.push(at, order_of_arrival(request.row, copy), Event::Arrival { parked });
         }
+    }
+
+    /// Copies of a row, with the instants at which they arrive.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Loads are small.
+    pub(super) fn copies(
+        &self,
+        row: Draw,
+        now: Micros,
+    ) -> impl Iterator<Item = (u32, Micros)> + use<> {
+        let (load, luck) = (self.account.load, self.luck);
+        let whole = load.floor() as u32;
+        let chance = load - load.floor();
+        (1..=whole).filter_map(move |copy| {
+            let draw = Draw { copy, ..row };
+            if copy == whole && !(chance > 0.0 && luck.chance(Purpose::Load, draw, chance)) {
+                return None;
+            }
+            let after = luck.between(Purpose::Copies, draw, 0, COPIES_WITHIN);
+            Some((copy, now + Micros(after)))
+        })
     }
 
     /// A row that arrives after the end of the replay (Z39).
@@ -113,7 +130,15 @@ impl Replay {
     #[inline(never)]
     pub(super) fn happen<S: Sink>(&mut self, now: Micros, event: Event, sink: &mut S) {
         match event {
-            Event::Change { epoch } => self.change(epoch, now),
+            Event::Change { epoch } => {
+                self.change(epoch, now);
+                self.change_sources(epoch, now, sink);
+            }
+            Event::Source { timer, source, unit } => {
+                self.source_due(timer, source, unit, now, sink);
+            }
+            Event::BatchAnswer { batch } => self.batch_answered(batch, now, sink),
+            Event::Landing { landing } => self.landing(landing, now, sink),
             Event::Schedule { pool, entry } => self.on_schedule(pool, entry, now),
             Event::Ready { pool } => self.on_ready(pool, now),
             Event::Look { pool } => self.look(pool, now),
@@ -223,13 +248,14 @@ impl Replay {
     }
 
     /// Finds a place for a request, in the order of checks (F1.5); a refusal leaves no trace.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         request: &Request,
         function: FunctionId,
         now: Micros,
     ) -> Result<Place, Refusal> {
-        let sync = request.source == Source::Sync;
+        // Batches of event sources count as synchronous requests do (Q32).
+        let sync = request.source != Source::Async;
         let reserved = self.ledger.reserved(function);
         if reserved == Some(0) {
             return Err(Refusal::of(Limit::ReservedZero, true));
@@ -300,7 +326,8 @@ impl Replay {
     }
 
     /// Requests per second: the account's window, then the function's (F1.4).
-    fn check_rates(
+    #[inline]
+    pub(super) fn check_rates(
         &self,
         function: FunctionId,
         reserved: Option<u32>,
@@ -364,7 +391,7 @@ impl Replay {
             return (None, Some(Spillover::Busy));
         }
         let rate = RATE_PER_UNIT * u64::from(ready);
-        if request.source == Source::Sync
+        if request.source != Source::Async
             && self.limits.rates
             && service.window.full(now, rate, self.account.rate_shape)
         {
@@ -380,7 +407,8 @@ impl Replay {
     }
 
     /// Whether a warm start takes a token too (Z19).
-    fn is_coupled(&mut self, function: FunctionId, now: Micros) -> bool {
+    #[inline]
+    pub(super) fn is_coupled(&mut self, function: FunctionId, now: Micros) -> bool {
         if !self.limits.scaling.is_some_and(|scaling| scaling.rps_coupling) {
             return false;
         }
@@ -391,7 +419,7 @@ impl Replay {
     }
 
     /// Takes a token for a new environment, or for a unit that is bought.
-    fn take_token(
+    pub(super) fn take_token(
         &mut self,
         function: FunctionId,
         reserved: Option<u32>,
@@ -469,6 +497,7 @@ impl Replay {
                 reason: Some(refusal.reason.into()),
                 limit: Some(refusal.limit),
                 at: now,
+                batch: None,
                 run: None,
             });
         }
@@ -488,7 +517,7 @@ impl Replay {
     }
 
     /// Throttles that happen while runs that wait for a record hold units of the same scope (Z35).
-    fn count_waiting(&mut self, function: FunctionId, limit: Limit) {
+    pub(super) fn count_waiting(&mut self, function: FunctionId, limit: Limit) {
         if self.keys.waiting() == 0 {
             return;
         }
@@ -674,10 +703,12 @@ impl Replay {
         for run in self.runs.drain() {
             self.cut_off(&run, sink);
         }
+        self.cut_batches(sink);
         for place in self.parking.places() {
             let request = self.parking.take(place);
             self.settle(&request, OutcomeKind::Pending, None, None, None, sink);
         }
+        self.finish_sources(Some(until), sink);
         // What is in flight still holds its units up to here.
         let levels = self.region_levels();
         for busy in (0..levels.busy).rev() {
@@ -703,7 +734,8 @@ fn below(count: usize, draw: impl FnOnce(i64) -> i64) -> usize {
 fn request_of(place: usize, row: u64, now: Micros, columns: Columns<'_>) -> Request {
     let batch = columns.batch;
     let extras = batch.extras.unwrap_or_default();
-    let Extras { sources, errors, error_runs, extensions, payloads, state_keys, reads } = extras;
+    let Extras { sources, errors, error_runs, extensions, payloads, state_keys, reads, .. } =
+        extras;
     let duration = Micros(columns.checked.durations[place]);
     let extension = extensions.map_or(Micros::ZERO, |spans| spans.get(place));
     Request {
@@ -722,15 +754,16 @@ fn request_of(place: usize, row: u64, now: Micros, columns: Columns<'_>) -> Requ
         init: columns.checked.init(place),
         memory_mb: batch.memory.map_or(0, |memory| memory[place]),
         error: match errors.map_or(0, |errors| errors[place]) {
-            0 => None,
             1 => Some(RowError::Handled),
-            _ => Some(RowError::Crash),
+            2 => Some(RowError::Crash),
+            _ => None,
         },
         error_runs: error_runs.map_or(u32::MAX, |runs| runs[place]),
         payload: payloads.map_or(0, |payloads| payloads[place]),
         state_key: state_keys.map_or(NO_KEY, |keys| keys[place]),
         reads: reads.is_some_and(|reads| reads[place] == 1),
         who: columns.identity(place),
+        batch: NO_BATCH,
         progress: Progress::default(),
     }
 }

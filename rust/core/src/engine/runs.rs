@@ -4,7 +4,7 @@
 
 use crate::config::{Discipline, RowError};
 use crate::engine::event::{
-    Event, order_of_answer, order_of_begin, order_of_end, order_of_give_up, order_of_lock_limit,
+    Event, order_of_answer, order_of_begin, order_of_give_up, order_of_lock_limit, order_of_release,
 };
 use crate::engine::replay::{Replay, storage_mb};
 use crate::engine::requests::Place;
@@ -15,7 +15,7 @@ use crate::metrics::Minute;
 use crate::model::billing::billed_ms;
 use crate::model::state_keys::{self, Access};
 use crate::outcome::{Attempt, AttemptKind, OutcomeKind, Reason, Run, Sink, Source, Spillover};
-use crate::request::{NO_KEY, Request};
+use crate::request::{NO_BATCH, NO_KEY, Request};
 use crate::rng::Purpose;
 use crate::time::Micros;
 
@@ -153,7 +153,11 @@ impl Replay {
             self.environments.get_mut(place.environment).idle_for =
                 self.luck.uniform(Purpose::Idle, request.draw(), span);
         }
-        let key = self.key_of(&request, function);
+        let key = if request.batch == NO_BATCH {
+            self.key_of(&request, function)
+        } else {
+            self.keys_of_batch(request.batch, function)
+        };
         if started.timeout.is_some_and(|timeout| started.suppressed > timeout) {
             // The init itself ran into the time-out: the handler never began (Z11).
             let timeout = started.timeout.unwrap_or(Micros::ZERO);
@@ -175,19 +179,22 @@ impl Replay {
             request,
             started,
             key,
-            access: if request.reads { Access::Read } else { Access::Write },
+            access: if self.only_reads(&request) { Access::Read } else { Access::Write },
             phase: Phase::Init,
             begin: started.begin(),
             try_begin: started.begin(),
             version: 0,
             conflicts: 0,
             due: started.begin(),
-            holds: false,
+            held: 0,
             timed_out: false,
             patience,
             abandoned: false,
         };
         let (number, attempts) = (request.number, request.progress.attempts);
+        if request.batch != NO_BATCH {
+            self.sources.batches.get_mut(request.batch).holds = true;
+        }
         let place = self.runs.add(&run);
         if let Some(at) = patience {
             let order = order_of_give_up(number, attempts);
@@ -313,6 +320,34 @@ impl Replay {
         (self.account.state.discipline != Discipline::Append).then_some(key)
     }
 
+    fn only_reads(&self, request: &Request) -> bool {
+        if request.batch == NO_BATCH {
+            return request.reads;
+        }
+        let keys = &self.sources.batches.get(request.batch).keys;
+        keys.iter().all(|(_, access)| *access == Access::Read)
+    }
+
+    /// The shared records of a batch, where it must take turns on any; the first of them.
+    fn keys_of_batch(&mut self, batch: u32, function: FunctionId) -> Option<u32> {
+        if self.sources.batches.get(batch).keys.is_empty() {
+            return None;
+        }
+        let mut keys = std::mem::take(&mut self.sources.batches.get_mut(batch).keys);
+        if self.account.state.by_function {
+            for (key, _) in &mut keys {
+                *key = self.runs.key_of(function.0, *key);
+            }
+            keys.sort_unstable_by_key(|(key, _)| *key);
+        }
+        for (key, access) in &keys {
+            self.keys.record_run(*key, *access);
+        }
+        let first = keys[0].0;
+        self.sources.batches.get_mut(batch).keys = keys;
+        (self.account.state.discipline != Discipline::Append).then_some(first)
+    }
+
     /// A run whose end is known: what its unit, its environment and its row have of it.
     fn conclude<S: Sink>(
         &mut self,
@@ -324,8 +359,12 @@ impl Replay {
         let attempts = request.progress.attempts;
         self.environments.get_mut(started.environment).resets = end.resets;
         let release = Event::Release { function: request.id, environment: started.environment };
-        self.calendar.push(end.release, order_of_end(request.number, attempts), release);
+        self.calendar.push(end.release, order_of_release(request.number, attempts), release);
         self.record_end(&mut request, started, end, sink);
+        if let Source::Event(_) = request.source {
+            self.await_answer(request, end.error, end.answer);
+            return;
+        }
         let function = started.function;
         let patience = self.patience(&request, function);
         if let Some(patience) = patience
@@ -390,7 +429,8 @@ impl Replay {
         };
         request.progress.run = Some(run);
         self.tickets.note(&request.progress, failed && !unfinished);
-        if sink.wants_attempts() {
+        // Those of a batch are its records', known at its answer.
+        if sink.wants_attempts() && request.batch == NO_BATCH {
             let kind = match (unfinished, failed) {
                 (true, _) => AttemptKind::Unfinished,
                 (false, true) => AttemptKind::Error,
@@ -404,6 +444,7 @@ impl Replay {
                 reason: end.error.filter(|_| answered),
                 limit: None,
                 at: started.start,
+                batch: None,
                 run: Some(run),
             });
         }
@@ -558,30 +599,50 @@ impl Replay {
         let cut = run.started.timeout.map(|timeout| now + timeout);
         let patience = state.max_lock_wait.map(|wait| now + wait);
         let gives_up_at = [cut, patience].into_iter().flatten().min().unwrap_or(Micros::MAX);
-        let request = state_keys::Request {
-            run: place,
-            function: run.started.function.0,
-            access: run.access,
-            gives_up_at,
-        };
-        let (key, order) = (run.key, order_of_lock_limit(run.request.number, run.attempt()));
-        if self.keys.request(key, request, now) {
-            self.work(place, now);
+        run.due = gives_up_at;
+        self.ask(place, now);
+    }
+
+    /// Asks for one key after the other; waits at the first that is not free, and keeps those it
+    /// has (S: no deadlock, since all ask in the same order).
+    fn ask(&mut self, place: u32, now: Micros) {
+        loop {
+            let Some(run) = self.runs.get(place) else { return };
+            let (held, gives_up_at) = (run.held, run.due);
+            let (number, attempt, function) =
+                (run.request.number, run.attempt(), run.started.function.0);
+            let Some((key, access)) = self.key_at(place, held) else { break };
+            let request = state_keys::Request { run: place, function, access, gives_up_at };
+            let granted = self.keys.request(key, request, now);
+            let run = self.runs.get(place).expect("it asks");
+            if granted {
+                run.held += 1;
+                continue;
+            }
+            let waited_before = run.phase == Phase::Waiting;
+            run.phase = Phase::Waiting;
+            if gives_up_at < Micros::MAX && !waited_before {
+                let order = order_of_lock_limit(number, attempt);
+                self.calendar.push(gives_up_at, order, Event::GiveUp { run: place });
+            }
             return;
         }
-        let run = self.runs.get(place).expect("it waits");
-        run.phase = Phase::Waiting;
-        run.due = gives_up_at;
-        if gives_up_at < Micros::MAX {
-            self.calendar.push(gives_up_at, order, Event::GiveUp { run: place });
+        self.work(place, now);
+    }
+
+    /// The shared record number `which` of a run, in the order in which they are asked for.
+    fn key_at(&mut self, place: u32, which: usize) -> Option<(u32, Access)> {
+        let run = self.runs.get(place)?;
+        if run.request.batch == NO_BATCH {
+            return (which == 0).then_some((run.key, run.access));
         }
+        self.sources.batches.get(run.request.batch).keys.get(which).copied()
     }
 
     /// A run holds its record and works.
     fn work(&mut self, place: u32, now: Micros) {
         let Some(run) = self.runs.get(place) else { return };
         run.phase = Phase::Running;
-        run.holds = true;
         run.try_begin = now;
         let end = run.started.end_from(run.begin, now);
         run.due = end.answer;
@@ -601,8 +662,14 @@ impl Replay {
         let order = order_of_answer(run.request.number, run.attempt());
         let (key, due) = (run.key, run.due);
         let version = self.keys.version(key);
+        let batch = run.request.batch;
         if let Some(run) = self.runs.get(place) {
             run.version = version;
+        }
+        if batch != NO_BATCH {
+            let batch = self.sources.batches.get_mut(batch);
+            batch.versions.clear();
+            batch.versions.extend(batch.keys.iter().map(|(key, _)| self.keys.version(*key)));
         }
         self.calendar.push(due, order, Event::StateAnswer { run: place });
     }
@@ -613,7 +680,8 @@ impl Replay {
         if run.phase != Phase::Waiting || run.due != now {
             return;
         }
-        let (key, started, begin) = (run.key, run.started, run.begin);
+        let (held, started, begin) = (run.held, run.started, run.begin);
+        let (key, _) = self.key_at(place, held).expect("it waits for one");
         let wait = now - begin;
         let end = if started.timeout.is_some_and(|timeout| begin + timeout == now) {
             self.keys.record_time_out(key);
@@ -637,7 +705,10 @@ impl Replay {
 
     fn grant(&mut self, granted: &[u32], now: Micros) {
         for place in granted {
-            self.work(*place, now);
+            if let Some(run) = self.runs.get(*place) {
+                run.held += 1;
+                self.ask(*place, now);
+            }
         }
     }
 
@@ -662,9 +733,11 @@ impl Replay {
         let mut end = started.end_from(begin, from);
         // A run that fails anyway compares and writes nothing (Z32).
         if run.access == Access::Write && end.error.is_none() {
-            let (key, version) = (run.key, run.version);
-            if self.keys.version(key) == version {
-                self.keys.bump(key);
+            let (key, version, batch) = (run.key, run.version, run.request.batch);
+            let unchanged = self.write_unless_changed(key, version, batch);
+            let Some(run) = self.runs.get(place) else { return };
+            if unchanged {
+                // It has written.
             } else if run.conflicts < state.max_retries {
                 run.conflicts += 1;
                 run.request.progress.conflicts += 1;
@@ -676,6 +749,27 @@ impl Replay {
             }
         }
         self.finish_state_run(place, end, now, sink);
+    }
+
+    /// Writes the records of a run if nobody has written one of them since it began; a batch reads
+    /// and writes all of its own or none.
+    fn write_unless_changed(&mut self, key: u32, version: u64, batch: u32) -> bool {
+        if batch == NO_BATCH {
+            let unchanged = self.keys.version(key) == version;
+            if unchanged {
+                self.keys.bump(key);
+            }
+            return unchanged;
+        }
+        let batch = self.sources.batches.get(batch);
+        let mut seen = batch.keys.iter().zip(&batch.versions);
+        let unchanged = seen.all(|((key, _), version)| self.keys.version(*key) == *version);
+        if unchanged {
+            for (key, _) in batch.keys.iter().filter(|(_, access)| *access == Access::Write) {
+                self.keys.bump(*key);
+            }
+        }
+        unchanged
     }
 
     /// A run whose record was written meanwhile starts over (S, Z32).
@@ -737,6 +831,11 @@ impl Replay {
         if abandoned {
             // Nobody waits for the answer; it is what the row waited for to be written down.
             self.close_ticket(request.progress.ticket.expect("its client had patience"), sink);
+        } else if request.batch != NO_BATCH {
+            let batch = self.sources.batches.get_mut(request.batch);
+            batch.request = Some(request);
+            batch.error = end.error;
+            self.batch_answered(request.batch, now, sink);
         } else if end.error.is_some() && request.source == Source::Async {
             self.failed(request, now, sink);
         } else {
@@ -748,7 +847,7 @@ impl Replay {
         if end.release == now {
             self.state_release(place, now);
         } else {
-            let order = order_of_end(request.number, request.progress.attempts);
+            let order = order_of_release(request.number, request.progress.attempts);
             self.calendar.push(end.release, order, Event::StateRelease { run: place });
         }
     }
@@ -761,11 +860,19 @@ impl Replay {
         }
         let run = self.runs.remove(place);
         self.release_carefully(now, run.request.id, run.started.environment);
-        if run.holds {
-            let mut granted = Vec::new();
-            self.keys.release(run.key, run.access, now, &mut granted);
-            self.grant(&granted, now);
+        let mut granted = Vec::new();
+        if run.request.batch == NO_BATCH {
+            if run.held > 0 {
+                self.keys.release(run.key, run.access, now, &mut granted);
+            }
+        } else {
+            for which in 0..run.held {
+                let (key, access) = self.sources.batches.get(run.request.batch).keys[which];
+                self.keys.release(key, access, now, &mut granted);
+            }
+            self.sources.batches.release(run.request.batch);
         }
+        self.grant(&granted, now);
     }
 
     /// A run that the end of the replay cuts off (Z39).
@@ -789,6 +896,11 @@ impl Replay {
         };
         request.progress.run = Some(cut);
         self.tickets.note(&request.progress, false);
+        if request.batch != NO_BATCH {
+            // Its records are settled with all others of its source.
+            self.sources.batches.get_mut(request.batch).request = Some(request);
+            return;
+        }
         if sink.wants_attempts() {
             sink.attempt(&Attempt {
                 row: request.row,
@@ -798,6 +910,7 @@ impl Replay {
                 reason: None,
                 limit: None,
                 at: started.start,
+                batch: None,
                 run: Some(cut),
             });
         }

@@ -39,8 +39,8 @@ pub(super) struct StateRun {
     pub(super) conflicts: u32,
     /// When the present wait, answer or release is due; other events are overtaken.
     pub(super) due: Micros,
-    /// Whether the key is held.
-    pub(super) holds: bool,
+    /// How many of its keys are held.
+    pub(super) held: usize,
     /// Whether the run ends in its time-out at `due`.
     pub(super) timed_out: bool,
     /// When its client stops waiting for the answer.

@@ -392,6 +392,15 @@ impl ConcurrencyLedger {
         self.unreserved_in_flight() as u64 + self.alloc
     }
 
+    /// Units of the account's limit that a function holds: in use on demand out of what is nobody's
+    /// own, and set aside for it, in use or not. `in_flight_of_function` counts where it has no
+    /// units of its own.
+    pub fn units(&self, function: FunctionId, in_flight_of_function: u32) -> (u32, u32) {
+        let Some(share) = self.share(function) else { return (in_flight_of_function, 0) };
+        let in_use = if share.reserved.is_some() { 0 } else { share.on_demand };
+        (in_use, u32::try_from(share.alloc()).expect("of two numbers below 2^32"))
+    }
+
     /// Reserved concurrency of a function. Zero is looked at before all else (F0.0).
     #[inline]
     pub fn reserved(&self, function: FunctionId) -> Option<u32> {

@@ -1,0 +1,317 @@
+"""``lambda-replay sweep``: replay a trace under many values of some keys."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lambda_replay.checks import CheckError, CheckResult, parse
+from lambda_replay.cli.failures import say
+from lambda_replay.cli.judging import CHECK_FAILED, all_checks
+from lambda_replay.cli.options import (
+    check_traces,
+    debug_option,
+    fail_if_option,
+    quiet_option,
+    scenario_option,
+    seed_option,
+)
+from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.scenarios import choose
+from lambda_replay.cli.streams import write_result
+from lambda_replay.exceptions import show
+from lambda_replay.figures import plural, span
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lambda_replay.checks import Check
+
+__all__ = ["sweep"]
+
+#: Values of one range.
+_MOST_VALUES = 100_000
+_MOST_ROWS = 24
+_COLUMNS = ("throttled", "loss_rate", "cold_starts", "wait_ms.p99", "max_concurrency")
+_COST = "cost_usd.total"
+
+
+@click.command(short_help="Replay a trace under many values of some keys.")
+@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@scenario_option
+@click.option(
+    "--set",
+    "sets",
+    metavar="KEY=VALUES",
+    multiple=True,
+    required=True,
+    help="v1,v2,... or A..B or A..B:STEP; several keys make a grid.",
+)
+@click.option("--zip", "zipped", is_flag=True, help="Take values of all keys in step, no grid.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Replay so many of the combinations, drawn by the seed.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep finished points there: what is there already is not replayed again.",
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers replay: tcp://HOST:8786."
+)
+@click.option(
+    "--objective",
+    metavar="MEASURE",
+    default="loss_rate",
+    show_default=True,
+    help="What the Pareto front sets against the cost; lower is better.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="What goes to standard output: a screen, or every point with all its measures.",
+)
+@fail_if_option
+@seed_option
+@quiet_option
+@debug_option
+def sweep(
+    *,
+    trace: tuple[str, ...],
+    scenario_file: str | None,
+    sets: tuple[str, ...],
+    zipped: bool,
+    samples: int | None,
+    output: Path | None,
+    scheduler: str | None,
+    objective: str,
+    kind: str,
+    fail_if: tuple[str, ...],
+    seed: int | None,
+    quiet: bool,
+) -> int:
+    """\b
+    lambda-replay sweep trace.parquet --set account.concurrency=500,1000,2000
+    lambda-replay sweep trace.parquet --set functions.api.provisioned_concurrency=0..200:10
+    lambda-replay sweep trace.parquet --set functions.api.memory_mb=512,1024 \\
+        --set account.concurrency=100..400:100 -o points
+    lambda-replay sweep /shared/trace.parquet --set account.concurrency=100..1000:10 \\
+        --scheduler tcp://10.0.0.1:8786
+
+    Replay a trace under many values of some keys, decoding it once, and mark the points that no
+    other one beats in both cost and the objective.
+
+    EXPR of --fail-if is as in run, and is judged on every point.
+
+    \b
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
+    4 cannot read, write, reach or fit, 5 the folder is that of another sweep, 1 a bug.
+    """  # noqa: D205, D301, D400 - what the help page prints, examples first
+    check_traces(trace)
+    given = [parse(expression) for expression in fail_if]
+    if any(check.function is not None for check in given):
+        message = "points keep the measures of the whole account: function=NAME: is not judged here"
+        raise click.UsageError(message)
+    if objective != parse(f"{objective} > 0").measure:
+        message = f"--objective {show(objective)} is no measure"
+        raise click.UsageError(message)
+    started = time.monotonic()
+    grid = _grid(sets)
+    with showing_progress(trace, quiet=quiet) as progress:
+        chosen = choose(trace, scenario_file, ())
+        from lambda_replay.sweep import pareto_front  # noqa: PLC0415 - imports Polars
+        from lambda_replay.sweep import sweep as work  # noqa: PLC0415
+
+        try:
+            frame = work(
+                list(trace),
+                chosen.scenario,
+                grid,
+                zipped=zipped,
+                samples=samples,
+                seed=seed,
+                output=output,
+                scheduler=scheduler,
+                progress=progress,
+            )
+        except ValueError as error:
+            if hasattr(error, "exit_code"):
+                raise
+            raise click.UsageError(str(error)) from None
+        frame = frame.with_columns(pareto_front(frame, _COST, objective))
+    failing = _judge(frame, all_checks(given, chosen.scenario), list(grid))
+    if kind == "csv":
+        from lambda_replay.cli.documents import frame_csv  # noqa: PLC0415
+
+        write_result(frame_csv(frame))
+    elif kind == "json":
+        from lambda_replay.cli.documents import to_json  # noqa: PLC0415
+
+        write_result(to_json({"schema_version": 1, "points": frame.to_dicts()}))
+    else:
+        lines = _screen(frame, list(grid), trace, objective, failing, time.monotonic() - started)
+        if output is not None:
+            lines[-1] = f"all of it: {show(str(output / 'points.parquet'))}"
+        write_result("".join(f"{line}\n" for line in lines))
+    if kind != "table" and failing:
+        say([f"failed: {plural(len(failing), 'point')} by a condition"])
+    return CHECK_FAILED if failing else 0
+
+
+def _grid(sets: tuple[str, ...]) -> dict[str, list[object]]:
+    """Read ``KEY=VALUES`` texts."""
+    from lambda_replay.scenario.keys import (  # noqa: PLC0415 - imports pydantic
+        KeySyntaxError,
+        format_key,
+        split_assignment,
+    )
+
+    grid: dict[str, list[object]] = {}
+    for text in sets:
+        try:
+            path, values = split_assignment(text)
+        except KeySyntaxError as error:
+            message = f"--set {show(text)}: {error}"
+            raise click.UsageError(message) from None
+        key = format_key(path)
+        if key in grid:
+            message = f"--set names {key} twice; write its values in one: {key}=v1,v2"
+            raise click.UsageError(message)
+        grid[key] = _values(text, values)
+    return grid
+
+
+def _values(text: str, values: str) -> list[object]:
+    from lambda_replay.scenario.read import parse_value  # noqa: PLC0415 - imports pydantic
+
+    first, dots, rest = values.partition("..")
+    if dots and (found := _range(text, first, rest)) is not None:
+        return found
+    parts = [part.strip() for part in _split(values)]
+    if "" in parts:
+        message = f"--set {show(text)} has an empty value; write KEY=v1,v2 or KEY=A..B:STEP"
+        raise click.UsageError(message)
+    return [parse_value(part) for part in parts]
+
+
+def _range(text: str, first: str, rest: str) -> list[object] | None:
+    """Read ``A..B[:STEP]``; both ends are part of it. Not numbers are no range."""
+    last, _, step = rest.partition(":")
+    try:
+        low, high, by = Decimal(first), Decimal(last), Decimal(step or "1")
+    except InvalidOperation:
+        return None
+    if by <= 0 or high < low:
+        message = f"--set {show(text)}: a range goes up, by a step above 0"
+        raise click.UsageError(message)
+    many = int((high - low) / by) + 1
+    if many > _MOST_VALUES:
+        message = f"--set {show(text)} has {many:,} values; at most {_MOST_VALUES:,}"
+        raise click.UsageError(message)
+    values = [low + by * at for at in range(many)]
+    return [int(one) if one == one.to_integral_value() else float(one) for one in values]
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas outside brackets and quotes."""
+    parts, depth, quote, begin = [], 0, "", 0
+    for at, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        elif character == "," and depth == 0:
+            parts.append(text[begin:at])
+            begin = at + 1
+    return [*parts, text[begin:]]
+
+
+def _judge(frame: pl.DataFrame, checks: list[Check], keys: list[str]) -> dict[int, list[CheckResult]]:
+    """Judge every point; gives those at which something holds."""
+    failing: dict[int, list[CheckResult]] = {}
+    for place, row in enumerate(frame.to_dicts()):
+        held = []
+        for check in checks:
+            value = row.get(check.measure)
+            if check.function is not None or check.measure not in row or check.measure in keys:
+                message = f"{show(check.text)} is not judged on the points of a sweep"
+                raise CheckError(message)
+            result = check.evaluate_value(value)
+            if result.holds:
+                held.append(result)
+        if held:
+            failing[place] = held
+    return failing
+
+
+def _screen(
+    frame: pl.DataFrame,
+    keys: list[str],
+    trace: tuple[str, ...],
+    objective: str,
+    failing: dict[int, list[CheckResult]],
+    seconds: float,
+) -> list[str]:
+    from lambda_replay.lines import name_of, set_table  # noqa: PLC0415 - imports rich
+    from lambda_replay.measures import shown  # noqa: PLC0415
+
+    measures = list(dict.fromkeys([_COST, objective, *_COLUMNS]))[: max(2, 7 - len(keys))]
+    rows = list(enumerate(frame.to_dicts()))
+    if len(rows) > _MOST_ROWS:
+        # What nothing beats first, then an even choice of the rest, in their order.
+        front = [place for place, row in rows if row["pareto"]][:_MOST_ROWS]
+        others = [place for place, row in rows if not row["pareto"]]
+        room = _MOST_ROWS - len(front)
+        even = others[:: max(1, -(-len(others) // room))] if room > 0 else []
+        shown_places = {*front, *even[:room]}
+    else:
+        shown_places = {place for place, _ in rows}
+    short = [key.rpartition(".")[2] if len(keys) == 1 else key.split(".", 1)[-1] for key in keys]
+    table = [[*(name_of(key, 22) for key in short), *measures, "", ""]]
+    for place, row in rows:
+        if place in shown_places:
+            mark = "pareto" if row["pareto"] else ""
+            fail = "FAIL" if place in failing else ""
+            table.append(
+                [
+                    *(name_of(str(row[key]), 22) for key in keys),
+                    *(shown(name, row[name]) for name in measures),
+                    mark,
+                    fail,
+                ]
+            )
+    took = span(timedelta(seconds=seconds))
+    lines = [f"{name_of(trace[0], 40)}: {plural(len(rows), 'point')} in {took}", ""]
+    if failing:
+        word = f"{len(failing)} of {plural(len(rows), 'point')} fail"
+        texts = dict.fromkeys(check.check.text for held in failing.values() for check in held)
+        lines += [f"checks        {word}: {name_of('; '.join(texts), 60)}", ""]
+    lines += set_table(table)
+    if len(shown_places) < len(rows):
+        lines.append(f"{len(rows) - len(shown_places)} more with --format csv")
+    lines.append("")
+    lines.append(f"pareto: no other point has both less {objective} and less {_COST}")
+    cheapest = frame.filter(frame["pareto"]).sort(_COST, nulls_last=True).head(1)
+    if cheapest.height:
+        row = cheapest.row(0, named=True)
+        sets = ", ".join(f"{key}={row[key]}" for key in keys)
+        cost, reached = shown(_COST, row[_COST]), shown(objective, row[objective])
+        lines.append(f"cheapest: {name_of(sets, 60)} at {cost}, {objective} {reached}")
+    return [*lines, "", "next: the same command with -o DIR keeps finished points"]

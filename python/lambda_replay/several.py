@@ -1,0 +1,315 @@
+"""Several replays of one trace at once: decoded once, fed to all, on as many threads as there are cores.
+
+Owns who replays which batch when. What a batch holds is the wire's, what becomes of it the engine's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from lambda_replay.engine import Engine, Progress, Unsorted
+from lambda_replay.ingest import Wire, open_trace
+from lambda_replay.replay import count_rows, gather, join_outcomes
+from lambda_replay.worker import Cancelled, call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import polars as pl
+
+    from lambda_replay.ingest import TraceLike
+    from lambda_replay.results import ReplayResult
+    from lambda_replay.scenario import Scenario
+
+__all__ = ["Wanted", "replay_several", "usable_cores"]
+
+#: Batches by which one replay may be ahead of another; they are all in memory.
+_AHEAD: Final = 4
+#: Bytes of decoded batches that are kept for the replays to come, rather than decoded again.
+_KEPT_BYTES: Final = 1 << 30
+#: Replays at once for each core: enough to even out that some take longer, few enough for memory.
+_PER_CORE: Final = 2
+#: The same where each group of replays decodes the trace anew.
+_PER_CORE_UNKEPT: Final = 8
+_PROGRESS_EVERY_S: Final = 0.1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of each replay.
+
+    Attributes
+    ----------
+    metrics
+        Rows of minutes by function.
+    outcomes
+        A row per row of the trace.
+    blame
+        Who held the capacity at refusals.
+    """
+
+    metrics: bool = False
+    outcomes: bool = False
+    blame: bool = False
+
+
+def usable_cores() -> int:
+    """Count the processors that this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def replay_several(
+    trace: TraceLike,
+    scenarios: Sequence[Scenario],
+    *,
+    wanted: Wanted | None = None,
+    threads: int | None = None,
+    done: Callable[[int, ReplayResult], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[ReplayResult]:
+    """Replay a trace under several scenarios, decoding it once.
+
+    Parameters
+    ----------
+    trace
+        As for :func:`lambda_replay.replay`.
+    scenarios
+        Each with its own seed.
+    wanted
+        What is wanted of each.
+    threads
+        Replays at once; by default one per core.
+    done
+        Told of each result as soon as it is there, by its place, on a thread of its own.
+        Results are then not kept: the answer is empty.
+    progress
+        Told how far all of them together are, in rows of replays.
+
+    Returns
+    -------
+    list of ReplayResult
+        In the order of the scenarios, each as from a replay alone.
+
+    Raises
+    ------
+    TraceError
+        The trace cannot be read, or a row of it cannot be replayed.
+    """
+    job = _Several(
+        trace, tuple(scenarios), wanted or Wanted(), threads or usable_cores(), done, progress
+    )
+    return call(job.work)
+
+
+@dataclass
+class _Batches:
+    """The decoded trace; kept once it was decoded to its end, where it is small enough."""
+
+    decode: Callable[[], Iterator[pl.DataFrame]]
+    kept: list[pl.DataFrame] | None = field(default_factory=list)
+    whole: bool = False
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        if self.whole and self.kept is not None:
+            yield from self.kept
+            return
+        kept: list[pl.DataFrame] | None = [] if self.kept is not None else None
+        size = 0
+        for batch in self.decode():
+            if kept is not None:
+                size += int(batch.estimated_size())
+                kept.append(batch)
+                if size > _KEPT_BYTES:
+                    kept = None
+            yield batch
+        self.kept, self.whole = kept, kept is not None
+
+
+@dataclass(frozen=True)
+class _Several:
+    """One call of :func:`replay_several`."""
+
+    trace: TraceLike
+    scenarios: tuple[Scenario, ...]
+    wanted: Wanted
+    threads: int
+    done: Callable[[int, ReplayResult], None] | None
+    progress: Callable[[Progress], None] | None
+
+    def work(self, cancel: threading.Event) -> list[ReplayResult]:
+        source = open_trace(self.trace)
+        try:
+            wire = Wire.of(source)
+            wire.check_accounts()
+            total = count_rows(source) if self.progress is not None else None
+            try:
+                return self._all(wire, cancel, total, in_order=True)
+            except Unsorted:
+                return self._all(wire, cancel, total, in_order=False)
+        finally:
+            source.close()
+
+    def _all(
+        self, wire: Wire, cancel: threading.Event, total: int | None, *, in_order: bool
+    ) -> list[ReplayResult]:
+        found: dict[int, ReplayResult] = {}
+        waiting = list(range(len(self.scenarios)))
+        batches: _Batches | None = None
+        tell = _Teller(self.progress, None if total is None else total * len(waiting))
+        while waiting:
+            known = batches is None or batches.kept is not None
+            many = self.threads * (_PER_CORE if known else _PER_CORE_UNKEPT)
+            group, waiting = waiting[:many], waiting[many:]
+            sides = [self._side(place, wire, in_order=in_order) for place in group]
+            batches = batches or _Batches(sides[0].engine.batches)
+            if not waiting and not batches.whole:
+                batches.kept = None
+            _drive(sides, batches, self.threads, cancel, tell, lambda side: self._end(side, found))
+        return [found[place] for place in sorted(found)]
+
+    def _side(self, place: int, wire: Wire, *, in_order: bool) -> _Side:
+        engine = Engine(
+            wire,
+            self.scenarios[place].resolve(),
+            outcomes=self.wanted.outcomes,
+            function_minutes=self.wanted.metrics,
+            blame=self.wanted.blame,
+            in_order=in_order,
+        )
+        return _Side(place, engine)
+
+    def _end(self, side: _Side, found: dict[int, ReplayResult]) -> None:
+        engine = side.engine
+        result = gather(
+            engine,
+            self.scenarios[side.place],
+            minutes=engine.minutes(),
+            keep_minutes=self.wanted.metrics,
+            outcomes=join_outcomes(engine, side.parts) if self.wanted.outcomes else None,
+            attempts=None,
+            seconds=time.monotonic() - side.started,
+        )
+        if self.done is None:
+            found[side.place] = result
+        else:
+            self.done(side.place, result)
+
+
+@dataclass
+class _Side:
+    """One of the replays."""
+
+    place: int
+    engine: Engine
+    #: Batches that it has not been given yet; None is the end.
+    ahead: deque[pl.DataFrame | None] = field(default_factory=deque)
+    busy: bool = False
+    parts: list[pl.DataFrame] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+
+class _Teller:
+    """Tells how far it is, now and then."""
+
+    def __init__(self, progress: Callable[[Progress], None] | None, total: int | None) -> None:
+        self._progress, self._total = progress, total
+        self._rows, self._started = 0, time.monotonic()
+        self._told = self._started
+
+    def add(self, rows: int, batch: pl.DataFrame) -> None:
+        self._rows += rows
+        now = time.monotonic()
+        if self._progress is None or not batch.height or now - self._told < _PROGRESS_EVERY_S:
+            return
+        self._told = now
+        at = _EPOCH + timedelta(microseconds=batch["timestamp"][-1])
+        self._progress(Progress(self._rows, self._total, now - self._started, at))
+
+
+def _drive(
+    sides: Sequence[_Side],
+    batches: Iterable[pl.DataFrame],
+    threads: int,
+    cancel: threading.Event,
+    tell: _Teller,
+    end: Callable[[_Side], None],
+) -> None:
+    """Feed every batch to every side, in order; whoever is furthest behind comes first."""
+    changed = threading.Condition()
+    failures: list[BaseException] = []
+    ended = False
+
+    def choose() -> _Side | None:
+        ready = [side for side in sides if side.ahead and not side.busy]
+        return max(ready, key=lambda side: len(side.ahead), default=None)
+
+    def work() -> None:
+        while True:
+            with changed:
+                while (side := choose()) is None or failures:
+                    if failures or (ended and not any(one.ahead for one in sides)):
+                        return
+                    changed.wait()
+                side.busy = True
+                batch = side.ahead.popleft()
+            try:
+                if batch is not None:
+                    side.parts += side.engine.step(batch)
+                else:
+                    side.parts += side.engine.end()
+                    end(side)
+            except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+                with changed:
+                    failures.append(error)
+                    changed.notify_all()
+                return
+            with changed:
+                side.busy = False
+                changed.notify_all()
+
+    def give(batch: pl.DataFrame | None) -> None:
+        with changed:
+            while not failures and max(len(side.ahead) for side in sides) >= _AHEAD:
+                changed.wait()
+            for side in sides:
+                side.ahead.append(batch)
+            changed.notify_all()
+
+    workers = [
+        threading.Thread(target=work, name="lambda-replay-side", daemon=True)
+        for _ in range(min(threads, len(sides)))
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        for batch in batches:
+            if cancel.is_set():
+                raise Cancelled
+            give(batch)
+            tell.add(batch.height * len(sides), batch)
+            if failures:
+                break
+        give(None)
+    except BaseException as error:
+        with changed:
+            failures.append(error)
+        raise
+    finally:
+        ended = True
+        with changed:
+            changed.notify_all()
+        for worker in workers:
+            worker.join()
+    if failures:
+        # Which of them saw a bad row first is chance; that the trace is not sorted comes first.
+        raise next((one for one in failures if isinstance(one, Unsorted)), failures[0])

@@ -1,0 +1,4 @@
+//! What readers of traces need beyond expressions of Polars.
+
+pub(crate) mod counts;
+pub(crate) mod text;
