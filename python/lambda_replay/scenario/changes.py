@@ -39,12 +39,16 @@ _CHANGEABLE: Final = (
     "requests_per_second",
     "scaling",
     "init_timeout_s",
+    "reuse_policy",
+    "proactive_fraction",
+    "error",
+    "async",
 )
 _FIXED_OF_SCALING: Final = ("scope", "mode")
 _MAY_CHANGE: Final = (
     "these may: account.concurrency, account.min_unreserved, account.requests_per_second, "
-    "account.scaling (not its scope and mode), account.init_timeout_s, defaults.* and "
-    "functions.NAME.*"
+    "account.scaling (not its scope and mode), account.init_timeout_s, account.reuse_policy, "
+    "account.proactive_fraction, account.error, account.async, defaults.* and functions.NAME.*"
 )
 
 
