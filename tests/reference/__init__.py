@@ -1,8 +1,8 @@
 """A second implementation of lambda-replay: slow, obvious, and written from the documents alone.
 
 It is the oracle of the differential tests, so it shares no code with the product. ``replay`` is
-its only verb. Modelled are synchronous and asynchronous invocations in one account and Region, with
-everything that decides their fate, shared state and money. Event sources are not: whatever else a
+its only verb. Modelled are synchronous and asynchronous invocations and event sources in one
+account and Region, with everything that decides their fate, shared state and money. Whatever else a
 scenario or a trace asks for is refused with ``ValueError``.
 """
 
@@ -13,14 +13,14 @@ from typing import Any
 
 from reference.coincidences import mark_coincidences
 from reference.entities import Environment
-from reference.marks import RULES, Marks, missing
+from reference.marks import RULES, SOURCE_RULES, Marks, missing
 from reference.measures import attempts, batch_numbers, functions, metrics, outcomes, totals
 from reference.model import Model
 from reference.money import costs
 from reference.settings import resolve
 from reference.trace import read
 
-__all__ = ["RULES", "Environment", "Result", "missing", "replay"]
+__all__ = ["RULES", "SOURCE_RULES", "Environment", "Result", "missing", "replay"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
     model = Model(settings, read(rows, marks, settings), marks)
     model.run()
     mark_coincidences(model.log, model.attempts, settings, marks)
-    batches = batch_numbers(model.attempts)
+    batches = batch_numbers(model.calls)
     cost_usd = costs(model, marks)
     return Result(
         outcomes=outcomes(model, rows, batches),
