@@ -185,8 +185,10 @@ class Kafka(Lanes):
         if since is not None and self.unread:
             at = max(since, self.unread[0].row.timestamp + self.source.prop)
             events.append(self.step(at, ARRIVAL, 0, -1, Step(self.read)))
-        if self.busy():
-            events.append(self.step(self.next_look, TIMER, 0, -2, Step(self.look)))
+        if self.busy() and since is not None:
+            # looked at by an active mapping only, so one that is disabled for good ends the replay
+            look = max(since, self.next_look)
+            events.append(self.step(look, TIMER, 0, -2, Step(self.look)))
         if self.decisions:
             events.append(self.step(self.decisions[0][0], TIMER, 0, -1, Step(self.rebalance)))
         for lane in self.lanes:
