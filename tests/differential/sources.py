@@ -3,7 +3,7 @@
 Swarm style, as in ``everything``: a case first draws which groups of features it has, then values.
 Times stand on a coarse grid and most delays are drawn from it, so that ties are common. Owns the
 rules that make a scenario a valid one, and those that keep a replay short: what always fails ends
-by its age, its retries or its receives, or its back-off grows without a cap until retention ends it.
+by its age, its retries or its receives, or its back-off grows until retention ends it.
 """
 
 from typing import Any
@@ -281,14 +281,21 @@ def draw_row(draw: Draw, at: int, sources: Section, durations: tuple[int, ...]) 
             row["payload_bytes"] = pick(chooser, (200_000, 1_000_000, 1))
             if section["type"] == "kinesis" and chance(chooser, 30):
                 row["payload_bytes"] = pick(chooser, (3_000_000, 5_242_880))
+    draw_work(draw, row)
+    if sources.get(row["source"], {}).get("type") == "kafka" and "error" in row:
+        row.setdefault("error_runs", 3)
+    return row
+
+
+def draw_work(draw: Draw, row: Row) -> None:
+    """Draw what a row's runs do."""
+    chooser = draw.chooser
     if draw.on("errors", 40):
         row["error"] = pick(chooser, ("handled", "crash"))
     elif draw.on("items", 40):
         row["error"] = "item"
     if "error" in row:
         row |= draw.some(75, error_runs=(1, 0, 2))
-    if sources.get(row["source"], {}).get("type") == "kafka" and "error" in row:
-        row.setdefault("error_runs", 3)
     if draw.on("extensions"):
         row |= draw.some(40, extension_ms=(500.0, 1_000.0))
     if draw.on("inits"):
@@ -296,7 +303,6 @@ def draw_row(draw: Draw, at: int, sources: Section, durations: tuple[int, ...]) 
     if draw.on("state", 80):
         row["state_key"] = pick(chooser, ("k", "k", "l", "m"))
         row |= draw.some(50, state_access=("read", "write"))
-    return row
 
 
 SOURCE_TYPES: dict[str, pl.DataType] = {

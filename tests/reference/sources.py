@@ -164,7 +164,8 @@ class Sources(Runs):
         self.show(batch.owner, "FailedInvokeEventCount", failed, now)
 
     def settle_record(self, record: Request, outcome: str, reason: str | None, now: int) -> None:
-        """Decide the outcome of a record."""
+        """Decide the outcome of a record, once."""
+        assert record.settled is None, f"row {record.row.position} was settled before"
         limit = None
         if outcome in ("discarded", "expired") and record.attempts:
             limit = record.attempts[-1].limit

@@ -181,18 +181,30 @@ def test_4_batches_in_flight_are_bounded() -> None:
 
 
 def test_5_children_wait_for_their_parents() -> None:
-    for one, name, section in each("kinesis", "dynamodb"):
-        if "reshard" not in section or section["shards"] > 1 or len(section["reshard"]) > 1:
-            continue
-        (entry,) = section["reshard"]
-        own = one.of(name)
-        parents = [each for each in own if each["timestamp"] < entry["at"]]
-        for attempt in one.tries(name):
-            if one.rows[attempt["row"]]["timestamp"] >= entry["at"]:
-                assert all(
-                    parent["settled"] is not None and parent["settled"] <= attempt["start"]
-                    for parent in parents
-                )
+    waited = 0
+    for seed in range(60):
+        chooser = Seeded(seed)
+        keys = "abcdef"
+        rows = [
+            record(
+                chooser.integer(0, 12) / 2,
+                chooser.integer(1, 4),
+                key=keys[chooser.index(6)],
+                error="handled",
+                error_runs=chooser.integer(0, 2),
+            )
+            for _ in range(8)
+        ]
+        begin = chooser.integer(1, 5) * S
+        entries: list[Line] = [{"at": begin, "split": 0}, {"at": begin, "merge": [1, 2]}]
+        one = pull(*rows, reshard=entries[: chooser.integer(1, 2)], child_delay_s=1)
+        parents = [own["settled"] for own in one.outcomes if own["timestamp"] < begin]
+        for own in one.outcomes:
+            if own["timestamp"] >= begin and parents:
+                waited += 1
+                first = min(each["start"] for each in one.attempts if each["row"] == own["row"])
+                assert first >= max(begin, *parents) + S
+    assert waited > 50
 
 
 def test_6_runs_are_bounded_by_the_retries() -> None:
@@ -236,21 +248,21 @@ def test_8_batches_have_their_size() -> None:
 
 
 def test_9_no_short_batch_leaves_before_its_window_ends() -> None:
-    for one, name, section in each("kinesis", "dynamodb"):
-        window = section.get("maximum_batching_window_s", 0) * S
-        plain = one.still and section["shards"] == 1 and not set(section) & {
-            "tumbling_window_s", "parallelization_factor", "reshard", "window_anchor",
-            "maximum_record_age_s", "maximum_retry_attempts", "report_batch_item_failures",
-        }  # fmt: skip
-        extended = "payload_bytes" in one.case.columns or "extension_ms" in one.case.columns
-        if not window or not plain or extended or any(row.get("error") for row in one.rows):
-            continue
-        if set(one.case.sections) & {"faults", "state"} or "timeout_s" in str(one.case.sections):
-            continue
-        batches = one.batches(name, runs=True)
-        for before, batch in pairwise(batches):
-            if len(batch) < section["batch_size"] and batch[0]["attempt"] == 1:
-                assert batch[0]["start"] - before[0]["end"] >= window
+    short = 0
+    for seed in range(60):
+        chooser = Seeded(seed)
+        rows = [record(chooser.integer(0, 20) / 2, 0.5) for _ in range(8)]
+        one = pull(*rows, batch_size=3, maximum_batching_window_s=2)
+        batches: dict[int, list[Line]] = defaultdict(list)
+        for attempt in one.attempts:
+            batches[attempt["batch"]].append(attempt)
+        for before, batch in pairwise(batches.values()):
+            if len(batch) < 3:
+                short += 1
+                assert batch[0]["start"] - before[0]["end"] >= 2 * S
+            else:
+                assert batch[0]["start"] - before[0]["end"] >= S // 50
+    assert short > 20
 
 
 def test_10_receives_are_bounded_and_apart() -> None:
