@@ -119,19 +119,21 @@ class Stream(Lanes):
         )
         return shard
 
-    def drained(self, shard: Shard) -> int | None:
+    def drained(self, shard: Shard, now: int) -> int | None:
         """Return when the last record of an ended shard was settled; null while there are any."""
-        if shard.ends is None or shard.unread or shard.buffered:
+        # rule: E4.11 (a shard that ended before its own parents were drained opens first)
+        opened = self.opened(shard, now)
+        if opened is None or shard.ends is None or shard.unread or shard.buffered:
             return None
         if any(lane.cur or lane.window is not None for lane in shard.lanes):
             return None
-        return max(shard.ends, shard.last_settled or shard.ends)
+        return max(opened, shard.ends, shard.last_settled or shard.ends)
 
     def opened(self, shard: Shard, now: int) -> int | None:
         """Return when a shard is or will be open; null while that is not known."""
         if shard.opened is None:
             since = self.since(now)
-            drains = [self.drained(parent) for parent in shard.parents]
+            drains = [self.drained(parent, now) for parent in shard.parents]
             if since is None or None in drains:
                 return None
             # rule: E4.11 (after all parents have drained; both for a merge)

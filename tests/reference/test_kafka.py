@@ -56,3 +56,11 @@ def test_e1_a_topic_reports_only_in_place() -> None:
     result = topic(*rows, report_batch_item_failures=True,
                    provisioned_pollers={"min": 1, "max": 1})  # fmt: skip
     assert rows_sent(result) == [[0, 1], [1]]
+
+
+def test_p24_throttles_and_no_lag_take_pollers_away() -> None:
+    # Lag at 60 s: two pollers from 240 s on. None at 120 s: one again from 300 s on.
+    rows = [record(0, 100, shard=0)]
+    rows += [record(at, 10, shard=shard) for at in (250, 300) for shard in (0, 1)]
+    result = topic(*rows, shards=2, batch_size=1)
+    assert seconds(result, "start") == pytest.approx([0.02, 250, 250, 300, 310.02])
