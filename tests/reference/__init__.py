@@ -18,6 +18,7 @@ from reference.measures import attempts, batch_numbers, functions, metrics, outc
 from reference.model import Model
 from reference.money import costs
 from reference.settings import resolve
+from reference.source_tables import sources
 from reference.trace import read
 
 __all__ = ["RULES", "SOURCE_RULES", "Environment", "Result", "missing", "replay"]
@@ -39,6 +40,8 @@ class Result:
         A row per function.
     summary
         The numbers of the whole region.
+    sources
+        A row per event source and shard, partition or message group.
     environments
         Every environment there was, in the order of creation.
     marks
@@ -50,6 +53,7 @@ class Result:
     metrics: list[dict[str, Any]]
     functions: list[dict[str, Any]]
     summary: dict[str, Any]
+    sources: list[dict[str, Any]]
     environments: list[Environment]
     marks: Counter[str]
 
@@ -89,6 +93,7 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
         metrics=metrics(model, marks),
         functions=functions(model, cost_usd, marks),
         summary=totals(model, None, cost_usd[None], marks),
+        sources=sources(model),
         environments=model.environments.all,
         marks=marks.counts,
     )

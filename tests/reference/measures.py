@@ -325,18 +325,31 @@ def minutes_of(model: Model, name: str | None) -> Minutes:
     )
 
 
+def iterator_age(model: Model, run: Run) -> int | None:
+    """Return the age of the last record of a stream's run; null for other runs."""
+    # rule: E4.12 (one for each attempt that was sent; final calls have no record), P25
+    records, source = run.request.records, model.settings.sources.get(run.row.source)
+    if not records or source is None or source.type not in STREAMS:
+        return None
+    at = run.answered if source.age_of_end else run.start
+    assert at is not None
+    return at - records[-1].row.timestamp
+
+
 def iterator_ages(model: Model, name: str | None) -> list[tuple[int, int]]:
     """Return when runs of streams began, with the age of their last record."""
-    # rule: E4.12 (one for each attempt that was sent; final calls have no record), P25
-    found = []
-    for run in runs_of(model, name):
-        records = run.request.records
-        source = model.settings.sources.get(run.row.source)
-        if records and source and source.type in STREAMS:
-            at = run.answered if source.age_of_end else run.start
-            assert at is not None
-            found.append((run.start, at - records[-1].row.timestamp))
-    return found
+    ages = [(run.start, iterator_age(model, run)) for run in runs_of(model, name)]
+    return [(start, age) for start, age in ages if age is not None]
+
+
+def iterator_ages_of(model: Model, source: str, records: set[Request]) -> list[int]:
+    """Return the ages of a source's runs whose last record is among some."""
+    ages = [
+        iterator_age(model, run)
+        for run in runs_of(model, None)
+        if run.row.source == source and run.request.records and run.request.records[-1] in records
+    ]
+    return [age for age in ages if age is not None]
 
 
 def shown(model: Model, name: str | None) -> list[tuple[int, tuple[str, int]]]:

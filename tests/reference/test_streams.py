@@ -468,3 +468,15 @@ def test_functions_may_be_null_for_rows_of_a_source() -> None:
     section = {"event_sources": {"s": {"type": "kinesis", "function": "f"}}}
     rows = [{"timestamp": 0, "function": None, "duration_ms": 1, "source": "s"}]
     assert replay(section, rows).outcomes[0]["function"] == "f"
+
+
+def test_interface_5_sources_are_counted_by_shard() -> None:
+    rows = [record(0, 1, shard=0, key="a"), record(0, 1, shard=0, key="b"),
+            record(0, 1, shard=0, key="b"), handled(0, 0, shard=1)]  # fmt: skip
+    result = pull(*rows, shards=2, maximum_retry_attempts=1)
+    first, second = result.sources
+    assert (first["source"], first["shard"], first["records"], first["success"]) == ("s", 0, 3, 3)
+    assert (first["busiest_key"], first["busiest_key_share"]) == ("b", pytest.approx(2 / 3))
+    assert (first["backlog_peak"], first["drain_s"], first["receives"]) == (3, 3.02, 3)
+    assert (second["shard"], second["discarded"], second["never_ran"]) == (1, 1, 0)
+    assert second["iterator_age_ms"]["max"] == pytest.approx(220)
