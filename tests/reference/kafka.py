@@ -9,7 +9,7 @@ from typing import Any
 from reference.entities import Request
 from reference.lanes import ENVELOPE, PAYLOAD, Lane, Lanes, encoded
 from reference.order import ARRIVAL, BATCH, EXPIRY, RETRY, TIMER
-from reference.sources import Batch, Sources, Step
+from reference.sources import Sources, Step
 from reference.streams import HASHES, hash_of
 from reference.trace import Row
 
@@ -204,6 +204,3 @@ class Kafka(Lanes):
                 step = Step(partial(self.begin, lane))
                 events.append(self.step(at, start[1], lane.number, start[2], step))
         return events
-
-
-__all__ = ["Batch", "Kafka"]

@@ -158,7 +158,7 @@ class Lanes:
         """Return a wait before a retry."""
         # rule: E4.4 (0.2 s x 2^j, capped)
         source = self.source
-        wait = source.retry * 2 ** min(exponent, 60)
+        wait: int = source.retry * 2 ** min(exponent, 60)
         if wait > source.retry_cap:
             self.marks.hit("P4.cap")
         return min(source.retry_cap, wait)

@@ -154,7 +154,7 @@ def resolve_source(name: str, section: Mapping[str, Any]) -> Source:
         report=bool(get("report_batch_item_failures", False)),
         tumbling=seconds_to_us(get("tumbling_window_s", 0)),
         position=position,
-        position_at=instant_of(get("starting_position_timestamp"))
+        position_at=instant_of(section["starting_position_timestamp"])
         if position == "AT_TIMESTAMP"
         else None,
         on_failure=None if is_off(on_failure) else str(on_failure),

@@ -38,7 +38,7 @@ class Batch:
         How often each of its messages had been received when it was.
     """
 
-    owner: "Owner"
+    owner: Any
     records: list[Request]
     lane: Any = None
     runs: int = 0
@@ -148,7 +148,7 @@ class Sources(Runs):
             attempt.run = run
         return None
 
-    def show(self, owner: Owner, metric: str, amount: int, now: int) -> None:
+    def show(self, owner: Any, metric: str, amount: int, now: int) -> None:
         """Count something under a metric of event sources."""
         if amount:
             owner.shown.append((metric, now, amount))
