@@ -133,8 +133,8 @@ impl Replay {
                 self.change(epoch, now);
                 self.change_sources(epoch, now, sink);
             }
-            Event::Source { timer, source, unit } => {
-                self.source_due(timer, source, unit, now, sink);
+            Event::Source { timer, unit } => {
+                self.source_due(timer.timer(), timer.source(), unit, now, sink);
             }
             Event::BatchAnswer { batch } => self.batch_answered(batch, now, sink),
             Event::Landing { landing } => self.landing(landing, now, sink),

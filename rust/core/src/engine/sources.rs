@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::batch::NO_SOURCE;
 use crate::engine::event::{
-    Event, batch_number, order_of_answer, order_of_arrival, order_of_source,
+    Event, SourceTimer, batch_number, order_of_answer, order_of_arrival, order_of_source,
 };
 use crate::engine::replay::{Columns, Replay};
 use crate::error::Error;
@@ -252,7 +252,7 @@ impl Replay {
         sink: &mut S,
         call: impl FnOnce(&mut Machine, &mut Hub) -> R,
     ) -> R {
-        let Sources { list, hub, .. } = &mut self.sources;
+        let Sources { list, hub, .. } = &mut *self.sources;
         let one = &mut list[source as usize];
         hub.source = source;
         hub.first_unit = one.first_unit;
@@ -273,11 +273,12 @@ impl Replay {
     }
 
     fn set_timers(&mut self) {
-        let Sources { hub, timers, changes, .. } = &mut self.sources;
+        let Sources { hub, timers, changes, .. } = &mut *self.sources;
         for due in hub.timers.drain(..) {
             *(if is_change(due.timer) { &mut *changes } else { &mut *timers }) += 1;
             let order = order_of_source(due.class, due.order);
-            let event = Event::Source { timer: due.timer, source: due.source, unit: due.unit };
+            let timer = SourceTimer::new(due.timer, due.source);
+            let event = Event::Source { timer, unit: due.unit };
             self.calendar.push(due.at, order, event);
         }
     }
@@ -300,7 +301,7 @@ impl Replay {
 
     /// Records have reached their end.
     fn settle_records<S: Sink>(&mut self, source: u32, sink: &mut S) {
-        let Sources { list, hub, waiting, .. } = &mut self.sources;
+        let Sources { list, hub, waiting, .. } = &mut *self.sources;
         let one = &mut list[source as usize];
         let function = self.slots[one.function.index()].function;
         let totals = &mut self.records[function.index()].careful;
@@ -342,7 +343,7 @@ impl Replay {
                         copy: rare.copy,
                         timestamp: record.timestamp,
                         shown: rare.shown,
-                        source: Source::Event(source),
+                        source: Source::event(source),
                         kind,
                         reason: settled.reason.filter(|_| !pending),
                         limit,
@@ -396,7 +397,7 @@ impl Replay {
             Ok(admitted) => {
                 self.drive(source, sink, |machine, hub| machine.admitted(unit, now, hub));
                 self.note_age(source, function, place, &start, now);
-                let Sources { hub, batches, .. } = &mut self.sources;
+                let Sources { hub, batches, .. } = &mut *self.sources;
                 let batch = batches.get_mut(place);
                 std::mem::swap(&mut batch.keys, &mut hub.state_keys);
                 self.launch(request, function, admitted, now, sink);
@@ -476,7 +477,7 @@ impl Replay {
         start: &Start,
         now: Micros,
     ) -> Request {
-        let Sources { hub, list, .. } = &self.sources;
+        let Sources { hub, list, .. } = &*self.sources;
         let shard = (list[source as usize].first_unit + start.unit) as u64;
         let order = shard << crate::sources::hub::SEQUENCE_BITS
             | u64::from(start.sequence) & ((1 << crate::sources::hub::SEQUENCE_BITS) - 1);
@@ -493,7 +494,7 @@ impl Replay {
             timestamp: now,
             id,
             shown: rare.shown,
-            source: Source::Event(source),
+            source: Source::event(source),
             duration: start.duration,
             extension: start.extension,
             init: start.init,
@@ -643,7 +644,7 @@ impl Replay {
             self.take_units(function, now);
         }
         self.sources.waiting += 1;
-        let Sources { list, hub, .. } = &mut self.sources;
+        let Sources { list, hub, .. } = &mut *self.sources;
         let one = &mut list[source as usize];
         let Machine::Stream(stream) = &mut one.machine else {
             self.drive(source, sink, |machine, hub| machine.land(record, shard, now, hub));

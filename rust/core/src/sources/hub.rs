@@ -39,6 +39,20 @@ pub enum Timer {
     Other,
 }
 
+impl Timer {
+    /// All, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Start,
+        Self::Read,
+        Self::Expiry,
+        Self::Look,
+        Self::Effect,
+        Self::Switch,
+        Self::Reshard,
+        Self::Other,
+    ];
+}
+
 /// Class of a timer at its instant (Z1, P27).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
