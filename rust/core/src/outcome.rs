@@ -132,7 +132,7 @@ impl Source {
 
     /// Through the event source of this number.
     pub const fn event(number: u32) -> Self {
-        Self(Self::NAMES.len() as u32 + number)
+        Self(2 + number)
     }
 
     /// Its number in the column `source`.

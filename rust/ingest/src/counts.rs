@@ -108,7 +108,13 @@ impl Expander {
     /// this bucket, to which its law is stretched (NaN: as the law has it). Ties are in order of
     /// functions.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Bounded by the width.
-    pub fn expand(&mut self, bucket: Bucket, counts: &[u32], means: Option<&[f64]>, rows: &mut Rows) {
+    pub fn expand(
+        &mut self,
+        bucket: Bucket,
+        counts: &[u32],
+        means: Option<&[f64]>,
+        rows: &mut Rows,
+    ) {
         assert!(counts.len() == self.functions.len(), "a count per function");
         assert!(bucket.width > 0 && bucket.width < 1 << 32, "a bucket is shorter than 71 minutes");
         self.order.clear();

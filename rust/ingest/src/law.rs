@@ -78,8 +78,11 @@ impl Law {
             .map(|at| {
                 let mass = SHARES[at + 1] - SHARES[at];
                 let length = self.lengths[at];
-                let share =
-                    if length > 0.0 { growth(1.0 - tilt, length) / growth(-tilt, length) } else { 1.0 };
+                let share = if length > 0.0 {
+                    growth(1.0 - tilt, length) / growth(-tilt, length)
+                } else {
+                    1.0
+                };
                 mass * self.quantiles[at] * share
             })
             .sum()
@@ -151,7 +154,8 @@ mod tests {
         assert!((law.mean() - 260.0).abs() < 1e-6);
         assert!((law.scale - 1.0).abs() < 1e-6);
         let draws = 200_000;
-        let sum: f64 = (0..draws).map(|at| law.millis((f64::from(at) + 0.5) / f64::from(draws))).sum();
+        let sum: f64 =
+            (0..draws).map(|at| law.millis((f64::from(at) + 0.5) / f64::from(draws))).sum();
         assert!((sum / f64::from(draws) - 260.0).abs() < 1.0, "{}", sum / f64::from(draws));
         assert!((law.millis(0.5) - 90.0).abs() < 1e-6);
         assert!(law.millis(0.0) >= 3.0 && law.millis(1.0 - 1e-12) <= 20_000.0);

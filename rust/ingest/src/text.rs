@@ -35,7 +35,10 @@ impl std::fmt::Display for Fault {
             }
             Self::NotUtf8 { offset } => write!(out, "no UTF-8 in the record at byte {offset}"),
             Self::Quote { line } => {
-                write!(out, "a field of more than 1 MiB: the quote opened on line {line} is not closed")
+                write!(
+                    out,
+                    "a field of more than 1 MiB: the quote opened on line {line} is not closed"
+                )
             }
         }
     }
@@ -101,7 +104,8 @@ impl<R: std::io::Read> Records<R> {
                     Ok(text) => text.to_owned(),
                     Err(_) => {
                         fault.get_or_insert(Fault::NotUtf8 { offset });
-                        String::from_utf8_lossy(&field[..field.len().min(LONGEST_FIELD)]).into_owned()
+                        String::from_utf8_lossy(&field[..field.len().min(LONGEST_FIELD)])
+                            .into_owned()
                     }
                 })
             })

@@ -48,6 +48,7 @@ struct SourceSettings {
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 struct StreamSettings {
     parallelization_factor: u32,
     retries: RetrySettings,
@@ -65,8 +66,12 @@ struct StreamSettings {
     age_at_end: bool,
     from_us: Option<i64>,
     shards: u32,
-    reshards: Vec<(i64, (String, u32, Option<u32>))>,
+    reshards: Vec<ReshardEntry>,
 }
+
+/// When, and (`split` or `merge`, shard, the other one of a merge).
+#[derive(FromPyObject)]
+struct ReshardEntry(i64, (String, u32, Option<u32>));
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -160,7 +165,7 @@ impl SourceSettings {
 
 impl StreamSettings {
     fn resolve(self) -> PyResult<StreamConfig> {
-        let reshards = self.reshards.into_iter().map(|(at, (what, shard, other))| {
+        let reshards = self.reshards.into_iter().map(|ReshardEntry(at, (what, shard, other))| {
             let what = match (what.as_str(), other) {
                 ("split", None) => Resharding::Split(shard),
                 ("merge", Some(other)) => Resharding::Merge(shard, other),

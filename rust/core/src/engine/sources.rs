@@ -235,11 +235,11 @@ impl Replay {
             }
             let Some(config) = changed else { continue };
             let number = u32::try_from(source).expect("fewer than 2^32");
-            if !self.sources.opened {
+            if self.sources.opened {
+                self.drive(number, sink, |machine, hub| machine.configure(config, now, hub));
+            } else {
                 // Before the trace begins: it has never been otherwise.
                 self.sources.list[source].machine = Machine::new(config);
-            } else {
-                self.drive(number, sink, |machine, hub| machine.configure(config, now, hub));
             }
         }
     }
@@ -478,7 +478,7 @@ impl Replay {
         now: Micros,
     ) -> Request {
         let Sources { hub, list, .. } = &*self.sources;
-        let shard = (list[source as usize].first_unit + start.unit) as u64;
+        let shard = u64::from(list[source as usize].first_unit + start.unit);
         let order = shard << crate::sources::hub::SEQUENCE_BITS
             | u64::from(start.sequence) & ((1 << crate::sources::hub::SEQUENCE_BITS) - 1);
         let rare = match &start.first {

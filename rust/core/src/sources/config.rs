@@ -97,6 +97,7 @@ impl Backoff {
 
 /// Kinesis and `DynamoDB` Streams.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 pub struct StreamConfig {
     /// `ParallelizationFactor`.
     pub parallelization_factor: u32,
@@ -180,6 +181,7 @@ pub struct KafkaConfig {
 
 /// SQS.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 pub struct QueueConfig {
     /// Whether it is a FIFO queue.
     pub fifo: bool,

@@ -396,7 +396,7 @@ impl Hub {
             }
             if record.failure().is_some() && start.error != Some(RowError::Crash) {
                 let failure = self.rares.failure(record, run_of(place));
-                start.error = failure.and_then(|failure| failure.of_run()).or(start.error);
+                start.error = failure.and_then(super::record::Failure::of_run).or(start.error);
             }
             if record.rare != super::record::COMMON {
                 let rare = self.rares.of(self.source, record);

@@ -25,7 +25,7 @@ const POLLERS_PER_UNIT: u64 = 10;
 #[derive(Debug)]
 pub struct Kafka {
     config: SourceConfig,
-    kafka: KafkaConfig,
+    own: KafkaConfig,
     switch: Switch,
     ranges: Ranges,
     partitions: Vec<Partition>,
@@ -85,7 +85,7 @@ impl Kafka {
         Self {
             ranges: Ranges::new(kafka.partitions, &[]),
             config,
-            kafka,
+            own: kafka,
             switch: Switch::new(),
             partitions,
             slots: Vec::new(),
@@ -105,13 +105,13 @@ impl Kafka {
     }
 
     pub(super) const fn units(&self) -> u32 {
-        self.kafka.partitions
+        self.own.partitions
     }
 
     /// Least and most pollers.
     fn bounds(&self) -> (u32, u32) {
-        let partitions = self.kafka.partitions;
-        let (least, most) = self.kafka.provisioned.unwrap_or((1, partitions));
+        let partitions = self.own.partitions;
+        let (least, most) = self.own.provisioned.unwrap_or((1, partitions));
         (least.min(partitions), most.min(partitions))
     }
 
@@ -127,7 +127,7 @@ impl Kafka {
     }
 
     pub(super) fn configure(&mut self, config: SourceConfig, now: Micros, hub: &mut Hub) {
-        self.kafka = kafka_of(&config);
+        self.own = kafka_of(&config);
         self.config = config;
         if self.switch.turn(&self.config, now, hub) {
             self.switched(now, hub);
@@ -172,9 +172,8 @@ impl Kafka {
     fn set_pollers(&mut self, pollers: u32, now: Micros, hub: &mut Hub) {
         self.count_pollers(now, hub);
         self.pollers = pollers;
-        let each =
-            if self.kafka.provisioned.is_some() { self.kafka.invocations_per_poller } else { 1 };
-        let active = pollers.saturating_mul(each).min(self.kafka.partitions).max(1);
+        let each = if self.own.provisioned.is_some() { self.own.invocations_per_poller } else { 1 };
+        let active = pollers.saturating_mul(each).min(self.own.partitions).max(1);
         if active == self.active {
             return;
         }
@@ -198,7 +197,7 @@ impl Kafka {
 
     /// Provisioned pollers are paid for as long as there are any (E6).
     fn count_pollers(&mut self, now: Micros, hub: &mut Hub) {
-        if self.kafka.provisioned.is_none() || self.pollers == 0 {
+        if self.own.provisioned.is_none() || self.pollers == 0 {
             self.counted_to = now;
             return;
         }
@@ -255,7 +254,7 @@ impl Kafka {
         let partition = &mut self.partitions[place];
         record.sequence = partition.sequence;
         partition.sequence = partition.sequence.wrapping_add(1);
-        if self.kafka.from.is_some_and(|from| record.timestamp < from) {
+        if self.own.from.is_some_and(|from| record.timestamp < from) {
             partition.skipped.push(record);
             return;
         }
@@ -312,7 +311,7 @@ impl Kafka {
         if at < slot.start_at {
             slot.start_at = at;
             let unit = u32::try_from(place).expect("fewer than 2^32");
-            hub.timer(at, Class::Batch, Timer::Start, unit, (unit % self.kafka.partitions, 0));
+            hub.timer(at, Class::Batch, Timer::Start, unit, (unit % self.own.partitions, 0));
         }
     }
 
@@ -321,7 +320,7 @@ impl Kafka {
         if !slot.worker.is_idle() || slot.waiting == 0 || place >= self.active as usize {
             return None;
         }
-        let after_gap = now.max(slot.worker.last_done + self.kafka.retries.gap);
+        let after_gap = now.max(slot.worker.last_done + self.own.retries.gap);
         let full = slot.waiting >= u64::from(self.config.batch_size)
             || slot.bytes > PAYLOAD_LIMIT - ENVELOPE;
         if full {
@@ -386,9 +385,8 @@ impl Kafka {
     fn worker(&mut self, place: usize) -> (Terms<'_>, &mut Worker) {
         let unit = u32::try_from(place).expect("fewer than 2^32");
         let slot = &mut self.slots[place];
-        let first = slot.held.iter().min().copied().unwrap_or(unit % self.kafka.partitions);
-        let terms =
-            Terms { config: &self.config, retries: &self.kafka.retries, shard: first, unit };
+        let first = slot.held.iter().min().copied().unwrap_or(unit % self.own.partitions);
+        let terms = Terms { config: &self.config, retries: &self.own.retries, shard: first, unit };
         (terms, &mut slot.worker)
     }
 
@@ -436,7 +434,7 @@ impl Kafka {
         if self.look_at < Micros::MAX || self.open_at == Micros::MAX || idle || least == most {
             return;
         }
-        let period = self.kafka.evaluation.0;
+        let period = self.own.evaluation.0;
         let looks = (now - self.open_at).0 / period + 1;
         self.look_at = self.open_at + Micros(looks * period);
         hub.timer(self.look_at, Class::Change, Timer::Look, 0, (0, 0));
@@ -451,14 +449,14 @@ impl Kafka {
         let (least, most) = self.bounds();
         let throttled = std::mem::take(&mut self.throttled);
         let wanted = if self.lag > 0 && !throttled {
-            self.planned.saturating_mul(self.kafka.step_up)
+            self.planned.saturating_mul(self.own.step_up)
         } else {
-            self.planned.saturating_sub(self.kafka.step_down)
+            self.planned.saturating_sub(self.own.step_down)
         };
         let wanted = wanted.clamp(least, most);
         if wanted != self.planned {
             self.planned = wanted;
-            let at = now + self.kafka.effect;
+            let at = now + self.own.effect;
             hub.timer(at, Class::Change, Timer::Effect, wanted, (0, 0));
         }
         self.look_later(now, hub);

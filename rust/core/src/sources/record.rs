@@ -340,12 +340,9 @@ impl RecordQueue {
         self.len -= 1;
         if self.taken == first.len() {
             self.taken = 0;
-            let mut emptied = match self.full.pop_front() {
-                Some(emptied) => emptied,
-                None => {
-                    self.tail.clear();
-                    return Some(record);
-                }
+            let Some(mut emptied) = self.full.pop_front() else {
+                self.tail.clear();
+                return Some(record);
             };
             emptied.clear();
             self.spare = emptied;

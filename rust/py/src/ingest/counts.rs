@@ -96,9 +96,9 @@ fn only(batches: &[RecordBatch]) -> PyResult<&RecordBatch> {
 
 fn values<T: arrow_array::ArrowPrimitiveType>(array: &dyn Array) -> PyResult<&[T::Native]> {
     let array = array.as_primitive_opt::<T>().filter(|array| array.null_count() == 0);
-    array.map(|array| array.values().as_ref()).ok_or_else(|| {
-        internal(&format!("a column of {} without nulls is expected", T::DATA_TYPE))
-    })
+    array
+        .map(|array| array.values().as_ref())
+        .ok_or_else(|| internal(&format!("a column of {} without nulls is expected", T::DATA_TYPE)))
 }
 
 fn functions_of(batch: &RecordBatch) -> PyResult<Vec<Function>> {
