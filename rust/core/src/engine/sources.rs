@@ -36,7 +36,7 @@ pub(super) struct Sources {
     free_landings: Vec<u32>,
     /// Records that have not reached their end.
     waiting: u64,
-    /// Timers in the calendar, and those of them that only matter to records that wait.
+    /// Timers in the calendar; those that matter only to records that wait stand apart.
     timers: u64,
     changes: u64,
     /// Whether the trace has begun.
@@ -275,7 +275,7 @@ impl Replay {
     fn set_timers(&mut self) {
         let Sources { hub, timers, changes, .. } = &mut *self.sources;
         for due in hub.timers.drain(..) {
-            *(if is_change(due.timer) { &mut *changes } else { &mut *timers }) += 1;
+            *(if due.timer.is_for_records() { &mut *changes } else { &mut *timers }) += 1;
             let order = order_of_source(due.class, due.order);
             let timer = SourceTimer::new(due.timer, due.source);
             let event = Event::Source { timer, unit: due.unit };
@@ -373,7 +373,7 @@ impl Replay {
         now: Micros,
         sink: &mut S,
     ) {
-        if is_change(timer) {
+        if timer.is_for_records() {
             self.sources.changes -= 1;
         } else {
             self.sources.timers -= 1;
@@ -815,11 +815,6 @@ impl Replay {
         }
         rows
     }
-}
-
-/// Whether a timer only matters to records that wait.
-const fn is_change(timer: Timer) -> bool {
-    matches!(timer, Timer::Switch | Timer::Reshard | Timer::Look | Timer::Effect)
 }
 
 /// Whether a record has ended without success.

@@ -12,6 +12,8 @@ mod receives;
 mod scaling;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod through;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -21,17 +23,20 @@ use crate::outcome::{OutcomeKind, Reason, Run};
 use crate::request::Progress;
 use crate::sources::config::{KindConfig, QueueConfig, SourceConfig};
 use crate::sources::figures::Figures;
-use crate::sources::hub::{Answer, Class, Hub, Refused, Start, Timer};
+use crate::sources::hub::{Answer, Class, Hub, PAYLOAD_LIMIT, Refused, Start, Timer};
 use crate::sources::queue::groups::Groups;
 use crate::sources::queue::messages::{End, History, Link, Messages, NIL};
 use crate::sources::queue::receives::Wake;
 use crate::sources::queue::scaling::{Errors, Ramp, Slots};
 use crate::sources::queue::waiting::{Oldest, Random, Waiting};
 use crate::sources::record::Record;
+use crate::sources::worker::ENVELOPE;
 use crate::time::Micros;
 
 /// Added to the visibility timeout where a batching window would not fit in it (E5.2).
 const LEASE_MARGIN: Micros = Micros(30_000_000);
+/// Bytes of the messages that one event holds.
+const EVENT_LIMIT: u64 = PAYLOAD_LIMIT - ENVELOPE;
 /// How often provisioned pollers are looked at (E5.6).
 const POLLER_LOOK: Micros = Micros::MINUTE;
 
@@ -219,8 +224,11 @@ impl Queue {
         hub.figures.clear();
         hub.figures.push(Figures::default());
         self.units_until = now;
-        if self.config.enabled {
+        if self.config.enabled && self.config.start_delay > Micros::ZERO {
             self.switch(self.config.start_delay, now, hub);
+        } else {
+            // It has polled before: its slots wait.
+            self.active = self.config.enabled;
         }
     }
 
@@ -247,7 +255,6 @@ impl Queue {
             self.switch(delay, now, hub);
         }
         self.set_retention(hub);
-        self.new_slots_receive(now, hub);
         self.look_for_backlog(now, hub);
     }
 
@@ -340,12 +347,8 @@ impl Queue {
         match What::ALL[what as usize] {
             What::Retention => self.expire(now, hub),
             What::Lease => self.end_leases(now, hub),
-            What::Growth => {
-                self.slots.advance(now);
-                self.count_units(now, hub);
-                self.new_slots_receive(now, hub);
-            }
-            What::Easing => self.new_slots_receive(now, hub),
+            // Slots come; the backlog is looked at below.
+            What::Growth | What::Easing => {}
             What::Pollers => self.look_at_pollers(now, hub),
         }
     }
@@ -527,24 +530,24 @@ impl Queue {
         }
     }
 
-    /// The same where all slots were busy: those that are free are new.
-    fn new_slots_receive(&mut self, now: Micros, hub: &mut Hub) {
-        if self.slots.has_backlog() {
-            self.free_slots_receive(now, hub);
-        }
-    }
-
     /// Messages that no slot is free for make slots grow (§0.6-10).
     #[inline]
     fn look_for_backlog(&mut self, now: Micros, hub: &mut Hub) {
+        let before = self.slots.has_backlog();
         let mut backlog = self.active && self.waiting.any_available() && self.gathering == NIL;
-        let mut limit = 0;
-        if backlog {
-            limit = self.limit(now);
-            backlog = self.busy >= limit;
+        if !backlog && !before {
+            return;
         }
+        self.count_units(now, hub);
+        self.slots.advance(now);
+        let limit = self.limit(now);
+        backlog &= self.busy >= limit;
         self.slots.set_backlog(backlog, now);
         if !backlog {
+            if before {
+                // All were busy: those that are free now have become so.
+                self.free_slots_receive(now, hub);
+            }
             return;
         }
         if let Some(at) = self.slots.next_gain() {
@@ -583,12 +586,17 @@ impl Queue {
     }
 
     /// Counts the poller units since the last time.
+    #[inline]
     fn count_units(&mut self, now: Micros, hub: &mut Hub) {
-        let pollers = u64::from(self.pollers());
-        if pollers == 0 || now <= self.units_until {
-            self.units_until = self.units_until.max(now);
-            return;
+        if self.kind.provisioned.is_some() {
+            self.count_poller_units(now, hub);
+        } else {
+            self.units_until = now;
         }
+    }
+
+    fn count_poller_units(&mut self, now: Micros, hub: &mut Hub) {
+        let pollers = u64::from(self.pollers());
         while self.units_until < now {
             // Whole minutes in which nothing happened are counted in the first of them.
             let start = self.units_until.floor_to(Micros::MINUTE);

@@ -2,10 +2,10 @@
 
 use crate::outcome::{AttemptKind, OutcomeKind, Reason, Run};
 use crate::request::Progress;
-use crate::sources::hub::{Answer, Class, Hub, PAYLOAD_LIMIT, Refused, Start, Timer};
+use crate::sources::hub::{Answer, Class, Hub, Refused, Start, Timer};
 use crate::sources::queue::messages::{End, History};
 use crate::sources::queue::waiting::Waiting;
-use crate::sources::queue::{Batch, Phase, Queue, Receipt};
+use crate::sources::queue::{Batch, EVENT_LIMIT, Phase, Queue, Receipt};
 use crate::sources::record::{Failure, Record};
 use crate::time::Micros;
 
@@ -35,7 +35,7 @@ impl Queue {
             }
         }
         hub.minutes.at(hub.source, now).invoked += batch.records.len() as u64;
-        if batch.bytes > PAYLOAD_LIMIT {
+        if batch.bytes > EVENT_LIMIT {
             self.too_large(batch, unit, now, hub);
             return None;
         }

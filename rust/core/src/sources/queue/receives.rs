@@ -2,10 +2,10 @@
 
 use crate::outcome::{OutcomeKind, Reason};
 use crate::request::Progress;
-use crate::sources::hub::{Class, Hub, PAYLOAD_LIMIT, Timer};
+use crate::sources::hub::{Class, Hub, Timer};
 use crate::sources::queue::messages::{End, NIL};
 use crate::sources::queue::waiting::{Available, Next, Waiting};
-use crate::sources::queue::{Batch, Phase, Queue, Receipt, What};
+use crate::sources::queue::{Batch, EVENT_LIMIT, Phase, Queue, Receipt, What};
 use crate::time::Micros;
 
 /// A free slot receives at `at` what became available before, if it still is.
@@ -198,7 +198,7 @@ impl Queue {
             }
             let filtered = next.record.is_filtered();
             let bytes = batch.bytes + self.config.encoded(&next.record, &hub.keys);
-            if !filtered && bytes > PAYLOAD_LIMIT && !batch.records.is_empty() {
+            if !filtered && bytes > EVENT_LIMIT && !batch.records.is_empty() {
                 full = true;
                 break;
             }
