@@ -8,8 +8,12 @@
 mod answers;
 mod groups;
 mod messages;
+#[cfg(test)]
+mod properties;
 mod receives;
 mod scaling;
+#[cfg(test)]
+mod slow;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use proptest::prelude::*;
 
 use super::*;
 use crate::ids::FunctionId;
@@ -14,8 +13,8 @@ use crate::sources::config::Encoding;
 use crate::sources::hub::Due;
 use crate::sources::record::Failure;
 
-const MS: i64 = 1_000;
-const S: i64 = 1_000_000;
+pub(super) const MS: i64 = 1_000;
+pub(super) const S: i64 = 1_000_000;
 
 /// A mapping without latencies, with AWS's defaults else.
 fn settings() -> SourceConfig {
@@ -57,7 +56,7 @@ fn settings() -> SourceConfig {
     }
 }
 
-fn with(change: impl FnOnce(&mut SourceConfig, &mut QueueConfig)) -> SourceConfig {
+pub(super) fn with(change: impl FnOnce(&mut SourceConfig, &mut QueueConfig)) -> SourceConfig {
     let mut config = settings();
     let KindConfig::Queue(mut kind) = config.kind.clone() else { unreachable!() };
     change(&mut config, &mut kind);
@@ -67,46 +66,46 @@ fn with(change: impl FnOnce(&mut SourceConfig, &mut QueueConfig)) -> SourceConfi
 
 /// What becomes of a message.
 #[derive(Clone, Debug)]
-struct Row {
-    kind: OutcomeKind,
-    reason: Option<Reason>,
-    at: Option<i64>,
-    progress: Progress,
+pub(super) struct Row {
+    pub(super) kind: OutcomeKind,
+    pub(super) reason: Option<Reason>,
+    pub(super) at: Option<i64>,
+    pub(super) progress: Progress,
 }
 
 /// A try of a batch.
 #[derive(Clone, Debug, PartialEq)]
-struct Try {
-    at: i64,
-    rows: Vec<u64>,
-    runs: bool,
-    end: i64,
+pub(super) struct Try {
+    pub(super) at: i64,
+    pub(super) rows: Vec<u64>,
+    pub(super) runs: bool,
+    pub(super) end: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+pub(super) enum Happening {
     Arrival(u64),
     Timer { timer: u32, unit: u32 },
     Answer { unit: u32, index: usize },
 }
 
 /// A queue and a function of which so many runs go on at once.
-struct World {
-    queue: Queue,
-    hub: Hub,
-    heap: BinaryHeap<Reverse<(i64, u8, u64, Happening)>>,
-    records: BTreeMap<u64, Record>,
+pub(super) struct World {
+    pub(super) queue: Queue,
+    pub(super) hub: Hub,
+    pub(super) heap: BinaryHeap<Reverse<(i64, u8, u64, Happening)>>,
+    pub(super) records: BTreeMap<u64, Record>,
     /// From when on how many may run.
-    limits: Vec<(i64, usize)>,
-    running: usize,
-    most_running: usize,
-    now: i64,
-    tries: Vec<Try>,
-    rows: BTreeMap<u64, Row>,
-    events: usize,
+    pub(super) limits: Vec<(i64, usize)>,
+    pub(super) running: usize,
+    pub(super) most_running: usize,
+    pub(super) now: i64,
+    pub(super) tries: Vec<Try>,
+    pub(super) rows: BTreeMap<u64, Row>,
+    pub(super) events: usize,
     /// How runs fail.
-    failed: Vec<Option<Reason>>,
-    most_busy: u32,
+    pub(super) failed: Vec<Option<Reason>>,
+    pub(super) most_busy: u32,
 }
 
 const TIMERS: [Timer; 8] = [
@@ -121,7 +120,7 @@ const TIMERS: [Timer; 8] = [
 ];
 
 impl World {
-    fn new(config: SourceConfig) -> Self {
+    pub(super) fn new(config: SourceConfig) -> Self {
         let mut hub = Hub::new(Luck::new(1));
         hub.backlog.push(0);
         hub.wants_attempts = true;
@@ -174,7 +173,7 @@ impl World {
         self.push(at, record)
     }
 
-    fn push(&mut self, at: i64, record: Record) -> &mut Self {
+    pub(super) fn push(&mut self, at: i64, record: Record) -> &mut Self {
         self.records.insert(record.row, record);
         self.heap.push(Reverse((at, 4, 0, Happening::Arrival(record.row))));
         self
@@ -243,7 +242,7 @@ impl World {
         self.now = self.now.max(end.min(self.now + 1));
     }
 
-    fn run(&mut self) -> &mut Self {
+    pub(super) fn run(&mut self) -> &mut Self {
         self.run_until(i64::MAX - 1);
         let now = Micros(self.now);
         assert!(self.hub.timers.is_empty());
