@@ -275,7 +275,7 @@ impl Replay {
     fn set_timers(&mut self) {
         let Sources { hub, timers, changes, .. } = &mut *self.sources;
         for due in hub.timers.drain(..) {
-            *(if due.timer.is_for_records() { &mut *changes } else { &mut *timers }) += 1;
+            *(if is_for_records(due.timer) { &mut *changes } else { &mut *timers }) += 1;
             let order = order_of_source(due.class, due.order);
             let timer = SourceTimer::new(due.timer, due.source);
             let event = Event::Source { timer, unit: due.unit };
@@ -373,7 +373,7 @@ impl Replay {
         now: Micros,
         sink: &mut S,
     ) {
-        if timer.is_for_records() {
+        if is_for_records(timer) {
             self.sources.changes -= 1;
         } else {
             self.sources.timers -= 1;
@@ -815,6 +815,12 @@ impl Replay {
         }
         rows
     }
+}
+
+/// Whether a timer only matters to records that wait: without any, the replay does not go on for
+/// it.
+const fn is_for_records(timer: Timer) -> bool {
+    !matches!(timer, Timer::Start | Timer::Other)
 }
 
 /// Whether a record has ended without success.

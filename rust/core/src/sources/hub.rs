@@ -51,11 +51,6 @@ impl Timer {
         Self::Reshard,
         Self::Other,
     ];
-
-    /// Whether it matters only to records that wait: without any, the replay does not go on for it.
-    pub(crate) const fn is_for_records(self) -> bool {
-        !matches!(self, Self::Start | Self::Other)
-    }
 }
 
 /// Class of a timer at its instant (Z1, P27).

@@ -251,11 +251,8 @@ impl Queue {
         self.config = config;
         self.kind = kind;
         if switched {
-            let delay = if self.config.enabled {
-                self.config.start_delay
-            } else {
-                self.config.stop_delay
-            };
+            let delay =
+                if self.config.enabled { self.config.start_delay } else { self.config.stop_delay };
             self.switch(delay, now, hub);
         }
         self.set_retention(hub);
@@ -285,13 +282,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn land(
-        &mut self,
-        mut record: Record,
-        _: Option<u32>,
-        now: Micros,
-        hub: &mut Hub,
-    ) {
+    pub(super) fn land(&mut self, mut record: Record, _: Option<u32>, now: Micros, hub: &mut Hub) {
         self.observe(now, hub);
         record.sequence = self.sequence;
         self.sequence += 1;
@@ -383,7 +374,7 @@ impl Queue {
             if next.record.timestamp + self.config.retention > now {
                 break;
             }
-            self.sample_age(&next.record, now, hub);
+            sample_age(&next.record, now, hub);
             if next.place == NIL {
                 if let Waiting::Oldest(oldest) = &mut self.waiting {
                     oldest.pop_fresh();
@@ -649,13 +640,6 @@ impl Queue {
         self.count_units(now, hub);
     }
 
-    /// A message has been the oldest, or younger than it.
-    #[inline]
-    fn sample_age(&self, record: &Record, now: Micros, hub: &mut Hub) {
-        let minute = hub.minutes.at(hub.source, now);
-        minute.oldest_age_max = minute.oldest_age_max.max(now - record.timestamp);
-    }
-
     pub(super) fn start(&mut self, unit: u32, now: Micros, hub: &mut Hub) -> Option<Start> {
         self.observe(now, hub);
         let start = self.try_batch(unit, now, hub);
@@ -688,9 +672,11 @@ impl Queue {
     pub(super) fn finish(&mut self, until: Option<Micros>, now: Micros, hub: &mut Hub) {
         self.observe(until.unwrap_or(now), hub);
         self.count_units(until.unwrap_or(now), hub);
+        let retention = self.config.retention;
         if let Waiting::Oldest(oldest) = &mut self.waiting {
-            for record in oldest.drain() {
-                self.finish_message(0, &record, true, &Progress::default(), until, hub);
+            while let Some(record) = oldest.pop_fresh() {
+                let leaves = record.timestamp + retention;
+                hub.leave(0, &record, leaves, until, false, &Progress::default());
             }
         }
         for place in self.messages.all() {
@@ -701,28 +687,18 @@ impl Queue {
                 continue;
             }
             let unit = self.unit_of(&message.record);
-            let visible = message.is_visible();
-            self.finish_message(unit, &message.record, visible, &history.progress, until, hub);
+            let (record, progress) = (&message.record, &history.progress);
+            let leaves = record.timestamp + retention;
+            hub.leave(unit, record, leaves, until, message.is_leased(), progress);
         }
     }
+}
 
-    fn finish_message(
-        &self,
-        unit: u32,
-        record: &Record,
-        visible: bool,
-        progress: &Progress,
-        until: Option<Micros>,
-        hub: &mut Hub,
-    ) {
-        let leaves = record.timestamp + self.config.retention;
-        let (kind, reason, at) = if visible && until.is_none_or(|until| leaves < until) {
-            (OutcomeKind::Expired, Some(Reason::RetentionExpired), Some(leaves))
-        } else {
-            (OutcomeKind::Pending, None, None)
-        };
-        hub.settle(unit, &[*record], kind, reason, at, progress);
-    }
+/// A message has been the oldest, or younger than it.
+#[inline]
+fn sample_age(record: &Record, now: Micros, hub: &mut Hub) {
+    let minute = hub.minutes.at(hub.source, now);
+    minute.oldest_age_max = minute.oldest_age_max.max(now - record.timestamp);
 }
 
 /// The end of a message by retention.

@@ -38,7 +38,7 @@ impl Group {
 #[derive(Debug)]
 pub(super) struct Groups {
     numbers: HashMap<u32, u32, BuildHasherDefault<CodeHasher>>,
-    groups: Vec<Group>,
+    list: Vec<Group>,
     /// Sequence of the first message of groups that are available, and the group; overtaken ones
     /// stay until their turn.
     ready: BinaryHeap<Reverse<(u32, u32)>>,
@@ -52,7 +52,7 @@ impl Groups {
     pub(super) fn new() -> Self {
         Self {
             numbers: HashMap::default(),
-            groups: Vec::new(),
+            list: Vec::new(),
             ready: BinaryHeap::new(),
             available: 0,
             current: NIL,
@@ -70,15 +70,15 @@ impl Groups {
 
     /// How many groups there are.
     pub(super) fn len(&self) -> usize {
-        self.groups.len()
+        self.list.len()
     }
 
     /// Number of the group of a key; a new one where it has none.
     pub(super) fn enter(&mut self, key: u32) -> u32 {
-        let next = u32::try_from(self.groups.len()).expect("fewer than 2^32 groups");
+        let next = u32::try_from(self.list.len()).expect("fewer than 2^32 groups");
         let number = *self.numbers.entry(key).or_insert(next);
         if number == next {
-            self.groups.push(Group {
+            self.list.push(Group {
                 head: NIL,
                 tail: NIL,
                 locked: 0,
@@ -98,7 +98,7 @@ impl Groups {
 
     /// Whether a group is available that once became so.
     pub(super) fn still_available(&self, group: u32, turns: u32) -> bool {
-        let group = &self.groups[group as usize];
+        let group = &self.list[group as usize];
         group.is_available() && group.turns == turns
     }
 
@@ -107,7 +107,7 @@ impl Groups {
         let number = self.of(&record);
         let place = messages.add(record);
         self.ages.land(place, record.sequence, messages);
-        let tail = self.groups[number as usize].tail;
+        let tail = self.list[number as usize].tail;
         self.link(number, tail, place, messages);
         self.refresh(number, messages)
     }
@@ -117,7 +117,7 @@ impl Groups {
         let record = messages.get(place).record;
         let number = self.of(&record);
         self.ages.give_back(place, record.sequence);
-        let (mut before, mut after) = (NIL, self.groups[number as usize].head);
+        let (mut before, mut after) = (NIL, self.list[number as usize].head);
         while after != NIL && messages.get(after).record.sequence < record.sequence {
             before = after;
             after = messages.get(after).next;
@@ -127,7 +127,7 @@ impl Groups {
 
     /// Puts a message behind another of its group, or first.
     fn link(&mut self, number: u32, before: u32, place: u32, messages: &mut Messages) {
-        let group = &mut self.groups[number as usize];
+        let group = &mut self.list[number as usize];
         let after = if before == NIL { group.head } else { messages.get(before).next };
         let message = messages.get_mut(place);
         message.prev = before;
@@ -148,13 +148,13 @@ impl Groups {
     /// whose first message was sent first.
     pub(super) fn peek(&mut self, messages: &Messages) -> Option<u32> {
         if self.current != NIL {
-            let head = self.groups[self.current as usize].head;
+            let head = self.list[self.current as usize].head;
             if head != NIL {
                 return Some(head);
             }
         }
         while let Some(Reverse((sequence, number))) = self.ready.peek().copied() {
-            let Group { head, counted, .. } = self.groups[number as usize];
+            let Group { head, counted, .. } = self.list[number as usize];
             if counted && messages.get(head).record.sequence == sequence {
                 return Some(head);
             }
@@ -178,7 +178,7 @@ impl Groups {
     pub(super) fn remove(&mut self, place: u32, messages: &mut Messages) {
         let message = *messages.get(place);
         let number = self.of(&message.record);
-        let group = &mut self.groups[number as usize];
+        let group = &mut self.list[number as usize];
         if message.prev == NIL {
             group.head = message.next;
         } else {
@@ -203,7 +203,7 @@ impl Groups {
 
     /// A message of the group is leased.
     pub(super) fn lock(&mut self, number: u32, messages: &Messages) {
-        self.groups[number as usize].locked += 1;
+        self.list[number as usize].locked += 1;
         self.refresh(number, messages);
     }
 
@@ -214,7 +214,7 @@ impl Groups {
         now: Micros,
         messages: &Messages,
     ) -> (Option<Available>, Option<Micros>) {
-        let group = &mut self.groups[number as usize];
+        let group = &mut self.list[number as usize];
         group.locked -= 1;
         if group.locked > 0 {
             return (None, None);
@@ -225,12 +225,12 @@ impl Groups {
 
     /// A batch with messages of the group did not end well.
     pub(super) fn block(&mut self, number: u32, now: Micros) {
-        self.groups[number as usize].blocked_since.get_or_insert(now);
+        self.list[number as usize].blocked_since.get_or_insert(now);
     }
 
     /// Counts a group that is available, and sees to it that it is found; what has become so.
     fn refresh(&mut self, number: u32, messages: &Messages) -> Option<Available> {
-        let group = &mut self.groups[number as usize];
+        let group = &mut self.list[number as usize];
         let newly = !group.counted;
         if !group.is_available() {
             self.available -= u64::from(group.counted);

@@ -86,10 +86,6 @@ fn machine(config: &SourceConfig, sent: &[Sent], limits: &[(i64, usize)]) -> Wor
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(
-        std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
-    ))]
-
     #[test]
     fn the_machine_does_what_the_slow_queue_does(
         config in config(),

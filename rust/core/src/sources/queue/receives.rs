@@ -5,7 +5,7 @@ use crate::request::Progress;
 use crate::sources::hub::{Class, Hub, Timer};
 use crate::sources::queue::messages::{End, NIL};
 use crate::sources::queue::waiting::{Available, Next, Waiting};
-use crate::sources::queue::{Batch, EVENT_LIMIT, Phase, Queue, Receipt, What};
+use crate::sources::queue::{Batch, EVENT_LIMIT, Phase, Queue, Receipt, What, sample_age};
 use crate::time::Micros;
 
 /// A free slot receives at `at` what became available before, if it still is.
@@ -241,7 +241,7 @@ impl Queue {
         let place = self.waiting.take(next, &mut self.messages);
         let unit = self.unit_of(&next.record);
         hub.figures[unit as usize].delivered += 1;
-        self.sample_age(&next.record, now, hub);
+        sample_age(&next.record, now, hub);
         let reason = Some(Reason::MaxReceiveCountExceeded);
         self.end(place, End { kind: OutcomeKind::Discarded, reason, at: now }, hub);
         self.watch_idleness(now);
@@ -253,7 +253,7 @@ impl Queue {
         let figures = &mut hub.figures[unit as usize];
         figures.receives += 1;
         figures.ages.record(now - next.record.timestamp);
-        self.sample_age(&next.record, now, hub);
+        sample_age(&next.record, now, hub);
     }
 
     /// A message that the filter drops is deleted when it is received.

@@ -134,10 +134,8 @@ impl Slow {
             let first = |key: u32| {
                 found.iter().copied().find(|place| self.messages[*place].sent.key == key)
             };
-            let mut order: Vec<_> = found
-                .iter()
-                .map(|place| (first(self.messages[*place].sent.key), *place))
-                .collect();
+            let mut order: Vec<_> =
+                found.iter().map(|place| (first(self.messages[*place].sent.key), *place)).collect();
             order.sort_unstable();
             found = order.into_iter().map(|(_, place)| place).collect();
         }
@@ -225,8 +223,7 @@ impl Slow {
             // A wake that found no slot is over.
             let now = self.now;
             self.wakes.retain(|_, at| *at > now);
-            let gathers =
-                self.slots.iter().any(|slot| matches!(slot.doing, Doing::Gathers(_)));
+            let gathers = self.slots.iter().any(|slot| matches!(slot.doing, Doing::Gathers(_)));
             self.backlog = !gathers && self.free() == 0 && !self.available().is_empty();
         }
         let row = |message: &Message| {

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-
 use super::*;
 use crate::ids::FunctionId;
 use crate::model::concurrency::Limit;
@@ -123,6 +122,7 @@ impl World {
     pub(super) fn new(config: SourceConfig) -> Self {
         let mut hub = Hub::new(Luck::new(1));
         hub.backlog.push(0);
+        hub.levels.push(Vec::new());
         hub.wants_attempts = true;
         let mut queue = Queue::new(config);
         queue.open(Micros(0), &mut hub);
@@ -167,8 +167,7 @@ impl World {
         record.key = key;
         if let Some(error_runs) = error_runs {
             let rare = self.hub.rares.usual(0, row);
-            record.rare =
-                self.hub.rares.keep(crate::sources::record::Rare { error_runs, ..rare });
+            record.rare = self.hub.rares.keep(crate::sources::record::Rare { error_runs, ..rare });
         }
         self.push(at, record)
     }
@@ -325,10 +324,7 @@ fn p20_an_idle_queue_takes_42_ms_to_the_function() {
     let mut world = World::new(config);
     world.send([(S, 100 * MS), (S + 5 * MS, 0), (S + 13 * MS, 0)]).run();
     // The second is there when the first is received; the third is not.
-    assert_eq!(
-        world.tried(),
-        [(S + 42 * MS, vec![0, 1]), (S + 55 * MS, vec![2])]
-    );
+    assert_eq!(world.tried(), [(S + 42 * MS, vec![0, 1]), (S + 55 * MS, vec![2])]);
     assert_eq!(world.row(0), (SUCCESS, Some(S + 142 * MS)));
     assert_eq!(world.rows[&1].progress.attempts, 1);
 }
@@ -557,11 +553,7 @@ fn windows_start_when_the_last_run_of_the_slot_ends() {
     world.send([(20 * S, 0)]).run();
     assert_eq!(
         world.tried(),
-        [
-            (12 * MS, vec![0, 1, 2]),
-            (7_012 * MS, vec![3, 4]),
-            (25_012 * MS, vec![5]),
-        ]
+        [(12 * MS, vec![0, 1, 2]), (7_012 * MS, vec![3, 4]), (25_012 * MS, vec![5]),]
     );
 }
 
@@ -613,9 +605,8 @@ fn e5_4_errors_lower_concurrency_and_come_to_count_no_more() {
         world.send_one(0, 50 * MS, NO_KEY, failure, Some(1));
     }
     world.run();
-    let running_at = |at: i64| {
-        world.tries.iter().filter(|one| one.at <= at && one.end > at).count()
-    };
+    let running_at =
+        |at: i64| world.tries.iter().filter(|one| one.at <= at && one.end > at).count();
     assert_eq!(running_at(12 * S), 60);
     let mut seen = Vec::new();
     for second in 13..60 {
@@ -640,14 +631,10 @@ fn e5_8_fifo_batches_of_two_groups() {
     world.run();
     assert_eq!(
         world.tried(),
-        [
-            (0, vec![0, 2]),
-            (0, vec![1, 3]),
-            (20 * MS + 2, vec![4]),
-            (20 * MS + 3, vec![5]),
-        ]
+        [(0, vec![0, 2]), (0, vec![1, 3]), (20 * MS + 2, vec![4]), (20 * MS + 3, vec![5]),]
     );
-    let groups: Vec<_> = world.hub.figures[1..].iter().map(|unit| (unit.group, unit.receives)).collect();
+    let groups: Vec<_> =
+        world.hub.figures[1..].iter().map(|unit| (unit.group, unit.receives)).collect();
     assert_eq!(groups, [(7, 3), (9, 3)]);
 }
 
@@ -723,10 +710,7 @@ fn fifo_what_a_partial_answer_lists_locks_its_group() {
         world.send_one(500 * MS, S, key, None, None);
     }
     world.run();
-    assert_eq!(
-        world.tried(),
-        [(0, vec![0, 1, 2]), (S, vec![4]), (30 * S, vec![1, 3])]
-    );
+    assert_eq!(world.tried(), [(0, vec![0, 1, 2]), (S, vec![4]), (30 * S, vec![1, 3])]);
 }
 
 #[test]

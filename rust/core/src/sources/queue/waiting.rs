@@ -116,9 +116,7 @@ impl Waiting {
             Self::Oldest(oldest) if place == NIL => {
                 oldest.fresh.front().is_some_and(|front| front.sequence <= sequence)
             }
-            _ => {
-                messages.is_visible(place, sequence) && messages.get(place).receives == receives
-            }
+            _ => messages.is_visible(place, sequence) && messages.get(place).receives == receives,
         }
     }
 
@@ -222,11 +220,6 @@ impl Oldest {
     /// Takes the first of the new ones, which has no place.
     pub(super) fn pop_fresh(&mut self) -> Option<Record> {
         self.fresh.pop()
-    }
-
-    /// All new ones, which have no places.
-    pub(super) fn drain(&mut self) -> Vec<Record> {
-        std::iter::from_fn(|| self.fresh.pop()).collect()
     }
 }
 
