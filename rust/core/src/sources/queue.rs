@@ -291,6 +291,9 @@ impl Queue {
         }
         let unit = self.enter(&record, hub);
         hub.landed(unit, &record);
+        if self.kind.fifo {
+            record.key = unit - 1;
+        }
         if self.alarms.timers[What::Retention as usize].at == Micros::MAX {
             self.set_timer(What::Retention, record.timestamp + self.config.retention, hub);
         }
@@ -317,7 +320,7 @@ impl Queue {
     /// The same of a message that is known.
     fn unit_of(&self, record: &Record) -> u32 {
         match &self.waiting {
-            Waiting::Groups(groups) => groups.of(record) + 1,
+            Waiting::Groups(_) => Groups::of(record) + 1,
             _ => 0,
         }
     }
@@ -440,7 +443,7 @@ impl Queue {
         hub: &mut Hub,
     ) -> Option<waiting::Available> {
         let Waiting::Groups(groups) = &mut self.waiting else { return None };
-        let number = groups.of(record);
+        let number = Groups::of(record);
         let (available, blocked) = groups.unlock(number, now, &self.messages);
         if let Some(blocked) = blocked {
             let figures = &mut hub.figures[number as usize + 1];

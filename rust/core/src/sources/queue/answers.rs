@@ -3,6 +3,7 @@
 use crate::outcome::{AttemptKind, OutcomeKind, Reason, Run};
 use crate::request::Progress;
 use crate::sources::hub::{Answer, Class, Hub, Refused, Start, Timer};
+use crate::sources::queue::groups::Groups;
 use crate::sources::queue::messages::{End, History};
 use crate::sources::queue::waiting::Waiting;
 use crate::sources::queue::{Batch, EVENT_LIMIT, Phase, Queue, Receipt};
@@ -124,7 +125,7 @@ impl Queue {
     fn block(&mut self, records: &[Record], now: Micros) {
         if let Waiting::Groups(groups) = &mut self.waiting {
             for record in records {
-                let number = groups.of(record);
+                let number = Groups::of(record);
                 groups.block(number, now);
             }
         }

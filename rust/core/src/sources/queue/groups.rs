@@ -91,9 +91,10 @@ impl Groups {
         number
     }
 
-    /// Number of the group of a message.
-    pub(super) fn of(&self, record: &Record) -> u32 {
-        self.numbers[&record.key]
+    /// Number of the group of a message, which stands in for its key once it has been sent.
+    #[inline]
+    pub(super) const fn of(record: &Record) -> u32 {
+        record.key
     }
 
     /// Whether a group is available that once became so.
@@ -102,9 +103,9 @@ impl Groups {
         group.is_available() && group.turns == turns
     }
 
-    /// A message is sent; [`Self::enter`] has seen its group.
+    /// A message is sent; its key is the number of its group ([`Self::enter`]).
     pub(super) fn land(&mut self, record: Record, messages: &mut Messages) -> Option<Available> {
-        let number = self.of(&record);
+        let number = Self::of(&record);
         let place = messages.add(record);
         self.ages.land(place, record.sequence, messages);
         let tail = self.list[number as usize].tail;
@@ -115,7 +116,7 @@ impl Groups {
     /// A message is visible again, in its place among those of its group, which stays locked.
     pub(super) fn give_back(&mut self, place: u32, messages: &mut Messages) {
         let record = messages.get(place).record;
-        let number = self.of(&record);
+        let number = Self::of(&record);
         self.ages.give_back(place, record.sequence);
         let (mut before, mut after) = (NIL, self.list[number as usize].head);
         while after != NIL && messages.get(after).record.sequence < record.sequence {
@@ -165,7 +166,7 @@ impl Groups {
 
     /// Takes what [`Self::peek`] has shown.
     pub(super) fn take(&mut self, place: u32, messages: &mut Messages) {
-        self.current = self.of(&messages.get(place).record);
+        self.current = Self::of(&messages.get(place).record);
         self.remove(place, messages);
     }
 
@@ -177,7 +178,7 @@ impl Groups {
     /// A visible message is taken, deleted, or expires; what becomes available thereby.
     pub(super) fn remove(&mut self, place: u32, messages: &mut Messages) {
         let message = *messages.get(place);
-        let number = self.of(&message.record);
+        let number = Self::of(&message.record);
         let group = &mut self.list[number as usize];
         if message.prev == NIL {
             group.head = message.next;

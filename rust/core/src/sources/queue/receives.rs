@@ -3,6 +3,7 @@
 use crate::outcome::{OutcomeKind, Reason};
 use crate::request::Progress;
 use crate::sources::hub::{Class, Hub, Timer};
+use crate::sources::queue::groups::Groups;
 use crate::sources::queue::messages::{End, NIL};
 use crate::sources::queue::waiting::{Available, Next, Waiting};
 use crate::sources::queue::{Batch, EVENT_LIMIT, Phase, Queue, Receipt, What, sample_age};
@@ -212,7 +213,7 @@ impl Queue {
                 let receives = self.messages.lease(place, leased_until, unit);
                 batch.plain &= receives == 1;
                 if let Waiting::Groups(groups) = &mut self.waiting {
-                    let number = groups.of(&next.record);
+                    let number = Groups::of(&next.record);
                     groups.lock(number, &self.messages);
                 }
                 batch.records.push(next.record);
