@@ -7,6 +7,8 @@
 //! `docs/semantics.md`.
 
 pub mod config;
+#[cfg(test)]
+mod drawn;
 pub mod figures;
 pub mod hub;
 pub mod kafka;
