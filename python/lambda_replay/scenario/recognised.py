@@ -41,7 +41,6 @@ class Recognised:
 RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
     "": {
         "accounts": Recognised("several accounts or regions", "Z52", ({},)),
-        "event_sources": Recognised("event sources", "E0", ({},)),
         "routes": Recognised("routes through another door", "interface.md §2", ([],)),
     },
     "account": {
@@ -65,6 +64,13 @@ RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
     "function.provisioned_concurrency.schedule": {
         "timezone": Recognised("schedules by cron expression", "Z25"),
     },
+    "event_source": {
+        "dup_prob": Recognised("records delivered twice", "P26", ("off", 0, 0.0)),
+        "filter": Recognised("filters but the column filtered", "P26", ("trace",)),
+        "gather": Recognised("other ways of gathering", "P21", ("consecutive",)),
+        "count_for_age": Recognised("documents of destinations", "P12", ("runs",)),
+        "consumption_mode": Recognised("Kafka share groups", "E6", ("stream",)),
+    },
     "state": {
         "purge_lag_s": Recognised("old versions kept by append", "S", ("off", 0, 0.0)),
     },
@@ -84,6 +90,8 @@ def drop_accepted(table: object, place: str) -> object:
             kept[key] = drop_accepted(value, "function")
         elif key == "functions" and not place and isinstance(value, dict):
             kept[key] = {name: drop_accepted(one, "function") for name, one in value.items()}
+        elif key == "event_sources" and not place and isinstance(value, dict):
+            kept[key] = {name: drop_accepted(one, "event_source") for name, one in value.items()}
         elif place in {"", "account"} and isinstance(value, dict):
             kept[key] = drop_accepted(value, f"{place}.{key}" if place else key)
         else:
@@ -108,7 +116,6 @@ class NotApplied:
 
 
 NOT_APPLIED: Final[tuple[NotApplied, ...]] = (
-    NotApplied("Event sources (streams, queues, Kafka) are not modelled."),
     NotApplied("Other accounts and Regions are not modelled: all rows share one account."),
     NotApplied("Durations by memory are not modelled: changes of memory_mb change cost alone."),
     NotApplied(
