@@ -46,7 +46,6 @@ _PROGRESS_EVERY_S: Final = 0.1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Names of the core's numbers, by column.
 _NAMES: Final = {
-    "source": pl.Series(_core.SOURCES, dtype=pl.String),
     "outcome": pl.Series(_core.OUTCOMES, dtype=pl.String),
     "reason": pl.Series(_core.REASONS, dtype=pl.String),
     "limit": pl.Series(_core.LIMITS, dtype=pl.String),
@@ -151,7 +150,17 @@ class Engine:
         )
         for name in self.scenario.literal_names():
             self._number(name, entries)
+        sources = self.wire.records
+        mapped = [self._number_of(name, entries) for name in sources.functions]
         self.core.add_functions(entries)
+        self.core.add_sources(
+            [
+                {"function": number, "epochs": self.scenario.source_epochs(name)}
+                for name, number in zip(sources.names, mapped, strict=True)
+            ]
+        )
+        self._source_names = pl.Series((*_core.SOURCES, *sources.names), dtype=pl.String)
+        self._source_minutes: list[pl.DataFrame] = []
 
     def run(self) -> Iterator[pl.DataFrame]:
         """Replay the whole trace.
@@ -221,6 +230,8 @@ class Engine:
 
     def _feed(self, batch: pl.DataFrame, fed: int) -> None:
         batch = self.wire.core_names(self.wire.check(batch, fed))
+        if (keys := self.wire.records.new_keys(batch)) is not None:
+            self.core.add_keys(keys)
         try:
             self.core.feed(batch, self._register)
         except TraceError as error:
@@ -234,8 +245,7 @@ class Engine:
         """Answer the core's question for names that it sees for the first time."""
         entries: list[dict[str, Any]] = []
         for code, name in zip(codes, self.wire.names(codes), strict=True):
-            parts = split(name)
-            if parts is None:
+            if split(name) is None:
                 message = f"function is {show(name)}, which is no name of a function"
                 raise TraceError(
                     message,
@@ -245,16 +255,20 @@ class Engine:
                     code="LR-T-NAME",
                     hint="use name, name:qualifier or an ARN",
                 )
-            bare, qualifier = parts
-            function = self._number(bare, entries)
-            number = function
-            if qualifier != LATEST:
-                number = self._number(f"{bare}:{qualifier}", entries, function)
+            number = self._number_of(name, entries)
             known = {"name": "", "config": None, "function": None}
             entries.append({"code": code, "number": number, **known})
             self._shown.extend([None] * (code + 1 - len(self._shown)))
             self._shown[code] = name
         return entries
+
+    def _number_of(self, name: str, entries: list[dict[str, Any]]) -> int:
+        """Give a name its number, with its qualifier where it has one."""
+        bare, qualifier = split(name) or (name, LATEST)
+        function = self._number(bare, entries)
+        if qualifier == LATEST:
+            return function
+        return self._number(f"{bare}:{qualifier}", entries, function)
 
     def _number(self, name: str, entries: list[dict[str, Any]], function: int | None = None) -> int:
         """Give a name its number, and note its configuration if it is new."""
@@ -299,6 +313,10 @@ class Engine:
         extras = self.core.take_extras(everything=all_of_it)
         if len(extras):
             self._extras.append(pl.DataFrame(extras))
+        if self.wire.records.names:
+            minutes = pl.DataFrame(self.core.take_source_minutes(everything=all_of_it))
+            if minutes.height:
+                self._source_minutes.append(minutes)
         if self.attempts:
             attempts = pl.DataFrame(self.core.take_attempts())
             if attempts.height:
@@ -310,7 +328,7 @@ class Engine:
         shown = pl.Series(self._shown, dtype=pl.String)
         copies = self.scenario.load > 1
         named = raw.with_columns(pl.lit(shown).gather(pl.col("function")).alias("function"))
-        outcomes = outcome_columns(named, copies=copies)
+        outcomes = outcome_columns(named, self._source_names, copies=copies)
         if not self.wire.has_request_id:
             return outcomes
         return outcomes.with_columns(self._request_ids(raw["row"], batch, keep_all=copies))
@@ -462,13 +480,14 @@ def _named(column: str) -> pl.Expr:
     return pl.lit(_NAMES[column]).gather(pl.col(column).cast(pl.UInt32))
 
 
-def outcome_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
+def outcome_columns(raw: pl.DataFrame, sources: pl.Series, *, copies: bool) -> pl.DataFrame:
     """Outcomes as users know them, from what the core decides (interface §5)."""
     columns = {
         "row": pl.col("row"),
         "timestamp": pl.col("timestamp").cast(INSTANT),
         "function": pl.col("function"),
-        **{name: _named(name) for name in ("source", "outcome", "reason", "limit")},
+        "source": pl.lit(sources).gather(pl.col("source")),
+        **{name: _named(name) for name in ("outcome", "reason", "limit")},
         **{name: pl.col(name) for name in ("attempts", "throttles", "errors")},
         **{name: pl.col(name).cast(INSTANT) for name in ("start", "end", "settled")},
         "wait_ms": pl.col("wait_ms"),

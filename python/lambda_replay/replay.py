@@ -229,7 +229,7 @@ class _Job:
         try:
             if self.bad.policy != "error":
                 source = set_aside(source, self.bad, self.read)
-            wire = Wire.of(source)
+            wire = Wire.of(source, self.scenario.resolve())
             wire.check_accounts()
             total = count_rows(source) if self.progress is not None else None
             try:
@@ -412,7 +412,7 @@ def scan_outcomes(
     check_not_forked()
     resolved = choose_scenario(trace, scenario, seed).resolve()
     source = open_trace(trace)
-    wire = Wire.of(source)
+    wire = Wire.of(source, resolved)
     wire.check_accounts()
     schema = _outcome_schema(wire, resolved)
 

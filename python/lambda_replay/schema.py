@@ -15,6 +15,7 @@ __all__ = [
     "KEY_SCHEMA",
     "MINUTE_SCHEMA",
     "NOT_MODELLED_COLUMNS",
+    "OF_RECORDS",
     "OUTCOME_SCHEMA",
     "QUIET_COLUMNS",
     "REQUIRED_COLUMNS",
@@ -32,10 +33,12 @@ IDENTITY_COLUMNS: Final = ("request_id", "row_uid")
 
 #: Columns of the contract that this version does not model, with what that means.
 NOT_MODELLED_COLUMNS: Final = {
-    "filtered": "there are no event sources",
-    "key": "there are no event sources",
-    "shard": "there are no event sources",
     "attempt": "every row is a request of its own",
+}
+
+#: Columns that only records of event sources have, with what a row without one has.
+OF_RECORDS: Final = {
+    name: "the scenario has no event_sources" for name in ("key", "shard", "filtered")
 }
 
 #: Columns that make a row more than a synchronous request that ends well.
@@ -61,6 +64,7 @@ TRACE_COLUMNS: Final = (
     *IDENTITY_COLUMNS,
     "account",
     "region",
+    *OF_RECORDS,
     *NOT_MODELLED_COLUMNS,
     *QUIET_COLUMNS,
 )
