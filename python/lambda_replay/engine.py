@@ -24,6 +24,14 @@ from lambda_replay.schema import (
     KEY_SCHEMA,
     MINUTE_SCHEMA,
     OUTCOME_SCHEMA,
+    SOURCE_SCHEMA,
+)
+from lambda_replay.source_results import (
+    deliveries,
+    function_parts,
+    poller_units,
+    source_minutes,
+    sources_table,
 )
 from lambda_replay.worker import Cancelled
 
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 
     from lambda_replay.ingest import Wire
     from lambda_replay.scenario import Resolved
+    from lambda_replay.scenario.resolve_sources import ResolvedSource
 
 __all__ = ["BATCH_ROWS", "Engine", "Progress", "Unsorted"]
 
@@ -456,8 +465,51 @@ class Engine:
             "scaling": row["throttles_scaling_rate"] > 0,
             "state": self.core.shared_state()["runs"] > 0,
             "throttles": row["throttles"] > 0,
+            **self._source_facts(),
         }
         return frozenset(name for name, holds in found.items() if holds)
+
+    def _source_facts(self) -> dict[str, bool]:
+        units = self.sources_table()
+        used = set(units.filter(pl.col("records") > 0)["type"])
+        batches = _sums(self._source_minutes, "failed", "invoked")
+        refused = pl.DataFrame(self.core.totals())["throttles"].item()
+        return {
+            "sources": bool(used),
+            "sources_stream": bool(used & {"kinesis", "dynamodb"}),
+            "sources_queue": bool(used & {"sqs", "sqs_fifo"}),
+            "sources_kafka": "kafka" in used,
+            "source_errors": batches["failed"] > 0,
+            "source_throttles": batches["failed"] > 0 and refused > 0,
+        }
+
+    def _resolved_sources(self) -> list[ResolvedSource]:
+        return [*self.scenario.epochs[0].sources.values()]
+
+    def source_minutes(self) -> pl.DataFrame:
+        """Give metrics per event source and minute. Complete once :meth:`run` has ended."""
+        return source_minutes(self._source_minutes, self._resolved_sources())
+
+    def sources_table(self) -> pl.DataFrame:
+        """Give a row per event source and shard, partition, group or queue, by name."""
+        if not self.wire.records.names:
+            return pl.DataFrame(schema=SOURCE_SCHEMA)
+        units = pl.DataFrame(self.core.source_units())
+        sources = self._resolved_sources()
+        return sources_table(units, self.source_minutes(), sources, self.wire.records)
+
+    def source_deliveries(self) -> dict[str, int]:
+        """Give records by the name of the destination or dead-letter queue that they went to."""
+        return deliveries(self.sources_table(), self._resolved_sources())
+
+    def poller_units(self) -> list[tuple[str, str, int]]:
+        """Give the bare function, the type and the unit-microseconds of provisioned pollers."""
+        units = poller_units(self._source_minutes)
+        return [
+            ((split(source.function) or (source.function,))[0], source.type, units[number])
+            for number, source in enumerate(self._resolved_sources())
+            if number in units
+        ]
 
     def longest_run_s(self) -> float:
         """Longest handler time of all runs; 0 where nothing ran."""
@@ -471,9 +523,18 @@ class Engine:
         names = pl.Series(self.names, dtype=pl.String)
         # The place of a name among all names sorts as the name does, in less time and memory.
         place = pl.lit(names.rank("ordinal")).gather(pl.col("function"))
-        raw = _with_extras(self._minutes, self._extras, functions=self.function_minutes)
+        extras = list(self._extras)
+        if self._source_minutes:
+            bare = [(split(name) or (name,))[0] for name in self.wire.records.functions]
+            numbers = [self._numbers[name] for name in bare]
+            extras.append(function_parts(self._source_minutes, numbers))
+        raw = _with_extras(self._minutes, extras, functions=self.function_minutes)
         raw = raw.sort("timestamp", place, nulls_last=False)
         return minute_columns(raw, names)
+
+
+def _sums(parts: list[pl.DataFrame], *names: str) -> dict[str, int]:
+    return {name: sum(int(part[name].sum()) for part in parts) for name in names}
 
 
 def _named(column: str) -> pl.Expr:
@@ -527,9 +588,12 @@ def attempt_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
 _SUMS: Final = (
     *("late_invocations", "late_cold_starts", "late_duration_us", "errors", "lock_wait_us"),
     *("extension_us", "provisioned", "spillover", "utilisation_samples", "received", "dropped"),
-    *("dropped_samples", "ages", "age_us"),
+    *("dropped_samples", "ages", "age_us", "iterator_ages", "iterator_age_us"),
 )
-_MAXIMA: Final = ("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us")
+_MAXIMA: Final = (
+    *("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us"),
+    *("iterator_age_max_us", "visible_max", "oldest_age_max_us", "offset_lag_max"),
+)
 
 
 #: Column of divisors: where the divisor is one number, Polars multiplies by 1/1000, which gives
@@ -550,7 +614,9 @@ def _with_extras(
         zero = pl.lit(0, pl.Int64)
         return minutes.with_columns(zero.alias(name) for name in (*_SUMS, *_MAXIMA))
     together = (*(pl.col(name).sum() for name in _SUMS), *(pl.col(name).max() for name in _MAXIMA))
-    parts = pl.concat(extras)
+    parts = pl.concat(extras, how="diagonal")
+    absent = [name for name in (*_SUMS, *_MAXIMA) if name not in parts.columns]
+    parts = parts.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent)
     by_function = parts.group_by("timestamp", "function").agg(*together)
     region = by_function.group_by("timestamp").agg(*together)
     region = region.with_columns(pl.lit(None, pl.UInt32).alias("function"))
@@ -574,6 +640,8 @@ def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
     ended = pl.when(pl.col("dropped_samples") > 0)
     aged = pl.when(pl.col("ages") > 0)
     used = pl.when(pl.col("provisioned_concurrency") > 0)
+    read = pl.when(pl.col("iterator_ages") > 0)
+    waited = pl.when((pl.col("visible_max") > 0) | (pl.col("oldest_age_max_us") > 0))
     columns = {
         "timestamp": pl.col("timestamp").cast(INSTANT),
         "function": pl.lit(names).gather(pl.col("function")),
@@ -608,6 +676,18 @@ def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
         ),
         "lock_wait_ms_sum": where_run.then(_millis(pl.col("lock_wait_us"))),
         "environments": pl.col("environments"),
+        "IteratorAge_sum": read.then(_millis(pl.col("iterator_age_us"))),
+        "IteratorAge_max": read.then(_millis(pl.col("iterator_age_max_us"))),
+        "IteratorAge_samples": read.then(pl.col("iterator_ages").cast(pl.UInt64)),
+        "ApproximateAgeOfOldestMessage_max": waited.then(
+            _millis(pl.col("oldest_age_max_us")) / pl.col(_THOUSAND)
+        ),
+        "ApproximateNumberOfMessagesVisible_max": waited.then(
+            pl.col("visible_max").cast(pl.UInt64)
+        ),
+        "OffsetLag_max": pl.when(pl.col("offset_lag_max") > 0).then(
+            pl.col("offset_lag_max").cast(pl.UInt64)
+        ),
     }
     divisors = pl.repeat(1_000.0, raw.height, eager=True).alias(_THOUSAND)
     frame = raw.with_columns(divisors).select(**columns)

@@ -322,6 +322,8 @@ def gather(
         outcomes=outcomes,
         attempts=attempts,
         keys=engine.keys_table(),
+        sources=engine.sources_table(),
+        source_metrics=engine.source_minutes(),
         facts=engine.facts(),
         trace=trace,
         scenario=scenario,

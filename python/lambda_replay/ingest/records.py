@@ -144,12 +144,16 @@ class Records:
         if "filtered" in batch.columns:
             filtered = batch["filtered"].fill_null(value=False) & of_records
             if any(self.tumbling) and filtered.any():
-                windows = pl.Series([i for i, one in enumerate(self.tumbling) if one], dtype=pl.UInt32)
+                windows = pl.Series(
+                    [i for i, one in enumerate(self.tumbling) if one], dtype=pl.UInt32
+                )
                 odd = filtered & source.is_in(windows.implode())
                 if odd.any():
                     place = odd.arg_max() or 0
                     hint = f"AWS refuses filters with tumbling windows (E1): source {show(self.names[source[place]])} has tumbling_window_s"
-                    raise refused(batch, "filtered", place, right="false", code="LR-T-FILTER", hint=hint)
+                    raise refused(
+                        batch, "filtered", place, right="false", code="LR-T-FILTER", hint=hint
+                    )
             batch = batch.with_columns(filtered.cast(pl.UInt8))
         if "shard" in batch.columns:
             batch = self._shards(batch, of_records, refused)
@@ -169,9 +173,7 @@ class Records:
             raise self._unknown(batch, place, refused)
         codes = codes.fill_null(NONE - 1)
         return batch.with_columns(
-            codes.clip(upper_bound=NONE - 2)
-            .replace(NONE - 2, NONE)
-            .alias("event_source"),
+            codes.clip(upper_bound=NONE - 2).replace(NONE - 2, NONE).alias("event_source"),
             (codes == NONE - 2).cast(pl.UInt8).alias("source"),
         )
 
@@ -224,8 +226,13 @@ class Records:
                 if theirs is not None and ours is not None and ours[0] != theirs[0]:
                     hint = f"batches of {show(self.names[number])} invoke {mapped}; leave function empty in its rows"
                     raise refused(
-                        batch, "function", place, right=f"{mapped} or null", code="LR-T-NAME",
-                        hint=hint, value=name,
+                        batch,
+                        "function",
+                        place,
+                        right=f"{mapped} or null",
+                        code="LR-T-NAME",
+                        hint=hint,
+                        value=name,
                     )
                 self._agreed.add((number, code))
         if not (of_records & function.is_null()).any():
@@ -265,9 +272,7 @@ class Records:
         ).to_series()
         return batch.with_columns(numbers.cast(pl.UInt32).alias("shard"))
 
-    def _numbered(
-        self, shard: pl.Series, source: pl.Series, of_records: pl.Series
-    ) -> pl.Series:
+    def _numbered(self, shard: pl.Series, source: pl.Series, of_records: pl.Series) -> pl.Series:
         """Number shards by their names, those of a source by themselves."""
         frame = pl.DataFrame({"source": source, "name": shard})
         used = frame.filter(of_records & shard.is_not_null()).unique(maintain_order=True)

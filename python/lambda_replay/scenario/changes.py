@@ -217,7 +217,9 @@ def _refusal(path: KeyPath, value: object, known: Collection[str] = ()) -> str |
         return None
     if section == "event_sources" and len(path) >= 3:
         return _refusal_of_source(path, known)
-    if section in {"functions", "defaults", "event_sources"} or (section == "account" and len(path) == 1):
+    if section in {"functions", "defaults", "event_sources"} or (
+        section == "account" and len(path) == 1
+    ):
         quoted = show(
             f"functions.NAME.{next(iter(value))}"
             if isinstance(value, dict) and value and section != "event_sources"

@@ -245,9 +245,7 @@ def _common(given: SourceSection) -> dict[str, Any]:
             if kind == "sqs_fifo"
             else {"maximum_batching_window_s": 0 if window == "off" else window}
         ),
-        "report_batch_item_failures": _or(
-            given.report_batch_item_failures, of.REPORT.value
-        ),
+        "report_batch_item_failures": _or(given.report_batch_item_failures, of.REPORT.value),
         "retention_s": _or(given.retention_s, of.RETENTION_S[kind].value),
         "batch_duration": _or(given.batch_duration, of.BATCH_DURATION.value),
         "base_ms": _or(given.base_ms, of.BASE_MS.value),

@@ -93,7 +93,11 @@ def _source(source: ResolvedSource, timeout_us: int | None) -> _Found:
     for key, kinds in KINDS_OF.items():
         value = getattr(given, key)
         if kind not in kinds and not any(value == one for one in _NOTHING):
-            has = " and ".join(kinds) if len(kinds) < 3 else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+            has = (
+                " and ".join(kinds)
+                if len(kinds) < 3
+                else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+            )
             yield (key,), f"type {kind} has no {key}: it is for {has} (E1)"
     yield from _ranges(given)
     yield from _window(given)

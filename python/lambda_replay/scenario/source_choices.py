@@ -44,21 +44,15 @@ _CHOICES: Final = (
         "the wait after a batch was throttled: here {}, growing",
         (_THROTTLES,),
     ),
-    _Choice(
-        "jitter", "P6", "the jitter of these waits: here {} of them", (_ERRORS, _THROTTLES)
-    ),
+    _Choice("jitter", "P6", "the jitter of these waits: here {} of them", (_ERRORS, _THROTTLES)),
     _Choice(
         "lane_block", "P8", "what a failing batch of one key holds up: here its {}", (_ERRORS,)
     ),
     _Choice("lookahead", "P9", "how far it reads ahead: here {} records a shard", (_STREAMS,)),
     _Choice("ramp", "P15", "how exactly SQS adds 300 batches a minute: here {}", (_QUEUES,)),
     _Choice("scale_in_s", "P16", "when SQS polls less: here after {} of idleness", (_QUEUES,)),
-    _Choice(
-        "throttle_retry", "P17", "retries of a throttled batch of SQS: here {}", (_THROTTLES,)
-    ),
-    _Choice(
-        "backoff", "P18", "how much function errors slow SQS down: here by {}", (_ERRORS,)
-    ),
+    _Choice("throttle_retry", "P17", "retries of a throttled batch of SQS: here {}", (_THROTTLES,)),
+    _Choice("backoff", "P18", "how much function errors slow SQS down: here by {}", (_ERRORS,)),
     _Choice("receive", "P19", "which messages SQS gives first: here {}", (_QUEUES,)),
     _Choice("poll_latency_s", "P20", "how soon SQS is polled: here after {}", (_QUEUES,)),
     _Choice("poller_step", "P24", "the steps of Kafka's pollers: here {}", (_KAFKA,)),

@@ -48,9 +48,7 @@ WINDOW_S: Final[dict[str, Setting[float]]] = {
 }
 WINDOW_MAX_S: Final = Setting(300, rule="E1", source=_API, documented=True)
 PARALLELIZATION_FACTOR: Final = Setting(1, rule="E4.2", source=_API, documented=True)
-PARALLELIZATION_FACTOR_RANGE: Final = Setting(
-    Range(1, 10), rule="E1", source=_API, documented=True
-)
+PARALLELIZATION_FACTOR_RANGE: Final = Setting(Range(1, 10), rule="E1", source=_API, documented=True)
 STARTING_POSITIONS: Final = ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
 STARTING_POSITION: Final = Setting(
     "TRIM_HORIZON",
@@ -75,9 +73,7 @@ TUMBLING_WINDOW_RANGE: Final = Setting(Range(0, 900), rule="E1", source=_API, do
 MAXIMUM_CONCURRENCY_RANGE: Final = Setting(Range(2, 1_000), rule="E1", source=_API, documented=True)
 #: Least and most of ``min`` and of ``max``, and the default of ``max``.
 POLLERS_MIN_RANGE: Final[dict[str, Setting[Range]]] = {
-    kind: Setting(
-        Range(1 if kind == "kafka" else 2, 200), rule="E1", source=_API, documented=True
-    )
+    kind: Setting(Range(1 if kind == "kafka" else 2, 200), rule="E1", source=_API, documented=True)
     for kind in (*QUEUES, "kafka")
 }
 POLLERS_MAX_RANGE: Final[dict[str, Setting[Range]]] = {

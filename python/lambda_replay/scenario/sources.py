@@ -176,7 +176,8 @@ class SourceSection(Section):
         default=None, description="Records of a batch at most. Default 100; 10 for SQS (E1)."
     )
     maximum_batching_window_s: Annotated[
-        Number | str | None, number(0, source_limits.WINDOW_MAX_S.value, "a number of seconds", "off")
+        Number | str | None,
+        number(0, source_limits.WINDOW_MAX_S.value, "a number of seconds", "off"),
     ] = Field(
         default=None,
         description="How long a batch may wait for more records. Default 0; 0.5 for Kafka (E2).",
@@ -185,9 +186,7 @@ class SourceSection(Section):
         int | None, whole(source_limits.PARALLELIZATION_FACTOR_RANGE.value)
     ] = Field(
         default=None,
-        description=about(
-            "Batches of one shard at once.", source_limits.PARALLELIZATION_FACTOR
-        ),
+        description=about("Batches of one shard at once.", source_limits.PARALLELIZATION_FACTOR),
     )
     maximum_retry_attempts: Annotated[
         int | str | None, whole(source_limits.MAXIMUM_RETRY_ATTEMPTS_RANGE.value, "", "off")
@@ -209,16 +208,12 @@ class SourceSection(Section):
     )
     report_batch_item_failures: Annotated[bool | None, flag()] = Field(
         default=None,
-        description=about(
-            "Whether the function's partial response counts.", source_limits.REPORT
-        ),
+        description=about("Whether the function's partial response counts.", source_limits.REPORT),
     )
     tumbling_window_s: Annotated[
         int | str | None, whole(source_limits.TUMBLING_WINDOW_RANGE.value, "", "off")
     ] = Field(default=None, description="Length of tumbling windows; 0: none. Default 0 (E4.10).")
-    starting_position: Annotated[
-        str | None, choice(*source_limits.STARTING_POSITIONS)
-    ] = Field(
+    starting_position: Annotated[str | None, choice(*source_limits.STARTING_POSITIONS)] = Field(
         default=None,
         description=about("Where reading begins.", source_limits.STARTING_POSITION),
     )
