@@ -39,9 +39,7 @@ NOT_MODELLED_COLUMNS: Final = {
 }
 
 #: Columns that only records of event sources have, with what a row without one has.
-OF_RECORDS: Final = {
-    name: "the scenario has no event_sources" for name in ("key", "shard", "filtered")
-}
+OF_RECORDS: Final = dict.fromkeys(("key", "shard", "filtered"), "the scenario has no event_sources")
 
 #: Columns that make a row more than a synchronous request that ends well.
 EXTRA_COLUMNS: Final = (

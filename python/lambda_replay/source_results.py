@@ -195,7 +195,7 @@ def _keys(codes: pl.Series, records: Records) -> pl.Series:
 
 
 def deliveries(table: pl.DataFrame, sources: Sequence[ResolvedSource]) -> dict[str, int]:
-    """Records that went to destinations and dead-letter queues, by the names of these."""
+    """Count records that went to destinations and dead-letter queues, by the names of these."""
     sums = dict(table.group_by("source").agg(pl.col("delivered").sum()).iter_rows())
     found: dict[str, int] = {}
     for source in sources:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from lambda_replay.exceptions import TraceError, show
+from lambda_replay.exceptions import TraceError, cut, show
 from lambda_replay.names import split
+from lambda_replay.scenario.keys import format_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lambda_replay.scenario import Resolved
 
-__all__ = ["NONE", "RECORD_COLUMNS", "Records"]
+__all__ = ["NONE", "RECORD_COLUMNS", "Records", "section"]
 
 #: No source, no key, no shard.
 NONE: Final = 2**32 - 1
@@ -150,7 +151,11 @@ class Records:
                 odd = filtered & source.is_in(windows.implode())
                 if odd.any():
                     place = odd.arg_max() or 0
-                    hint = f"AWS refuses filters with tumbling windows (E1): source {show(self.names[source[place]])} has tumbling_window_s"
+                    name = show(self.names[source[place]])
+                    hint = (
+                        f"AWS refuses filters with tumbling windows (E1): {name} has "
+                        "tumbling_window_s"
+                    )
                     raise refused(
                         batch, "filtered", place, right="false", code="LR-T-FILTER", hint=hint
                     )
@@ -192,7 +197,7 @@ class Records:
             hint = f"the scenario has the event sources {shown}; "
         else:
             hint = "the scenario has no event sources; "
-        hint += f"a new one is [event_sources.{value}] with type and function"
+        hint += f"a new one is {section(value)} with type and function"
         right = "sync, async or the name of an event source in the scenario"
         return refused(batch, "source", place, right=right, code="LR-T-SOURCE", hint=hint)
 
@@ -224,7 +229,10 @@ class Records:
                 mapped, name = self.functions[number], names_of([code])[0]
                 ours, theirs = split(mapped), split(name)
                 if theirs is not None and ours is not None and ours[0] != theirs[0]:
-                    hint = f"batches of {show(self.names[number])} invoke {mapped}; leave function empty in its rows"
+                    hint = (
+                        f"batches of {show(self.names[number])} invoke {mapped}; leave function "
+                        "empty in its rows"
+                    )
                     raise refused(
                         batch,
                         "function",
@@ -248,7 +256,7 @@ class Records:
     def _shards(
         self, batch: pl.DataFrame, of_records: pl.Series, refused: Callable[..., TraceError]
     ) -> pl.DataFrame:
-        """Number the shards; a queue has none."""
+        """Give shards their numbers; a queue has none."""
         shard, source = batch["shard"], batch["event_source"]
         if shard.dtype == pl.String:
             shard = self._numbered(shard, source, of_records)
@@ -262,7 +270,7 @@ class Records:
             name = self.names[number]
             hint = (
                 f"source {show(name)} has {count} with those of its reshards: set shards in "
-                f"[event_sources.{name}]; names are numbered by the digits that they end with, "
+                f"{section(name)}; names are numbered by the digits that they end with, "
                 "else as they come"
             )
             right = f"a shard from 0 to {count - 1}, or null" if count else "null"
@@ -273,7 +281,7 @@ class Records:
         return batch.with_columns(numbers.cast(pl.UInt32).alias("shard"))
 
     def _numbered(self, shard: pl.Series, source: pl.Series, of_records: pl.Series) -> pl.Series:
-        """Number shards by their names, those of a source by themselves."""
+        """Give numbers to names of shards, those of a source by themselves."""
         frame = pl.DataFrame({"source": source, "name": shard})
         used = frame.filter(of_records & shard.is_not_null()).unique(maintain_order=True)
         numbers = []
@@ -288,3 +296,8 @@ class Records:
         used = used.with_columns(pl.Series("number", numbers, dtype=pl.Int64))
         joined = frame.join(used, on=["source", "name"], how="left", maintain_order="left")
         return joined["number"].alias("shard")
+
+
+def section(name: str) -> str:
+    """Name the table of a source as TOML has it; shortened, for a hint."""
+    return f"[{format_key(('event_sources', cut(name, 24)))}]"

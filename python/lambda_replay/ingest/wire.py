@@ -16,7 +16,7 @@ import polars as pl
 from lambda_replay.exceptions import TraceError, cut, escape, show
 from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.faults import reading
-from lambda_replay.ingest.records import NONE, Records
+from lambda_replay.ingest.records import NONE, Records, section
 from lambda_replay.schema import (
     NOT_MODELLED_COLUMNS,
     OF_RECORDS,
@@ -243,8 +243,7 @@ class Wire:
             names = pl.concat([names.cast(pl.String), pl.Series(self._added, dtype=pl.String)])
             found: list[str] = names.gather(list(codes)).to_list()
             return found
-        found = names.to_series().gather(list(codes)).to_list()
-        return found
+        return list(names.to_series().gather(list(codes)))
 
     def code_of(self, name: str) -> int:
         """Give a function its code, though no row of the trace may name it."""
@@ -382,7 +381,8 @@ class Wire:
         words = [word for word in WORDS[name] if word is not None]
         near = difflib.get_close_matches(value.lower(), words, n=1)
         if name == "source":
-            hint = f"a new event source is [event_sources.{value}] of the scenario, with type and function"
+            # Without event sources in the scenario no other source can be meant.
+            hint = f"an event source is {section(value)} of the scenario, with type and function"
             code = "LR-T-SOURCE"
         else:
             hint, code = f"one of {', '.join(words)}, or null", "LR-T-VALUE"

@@ -336,7 +336,9 @@ def _canonical(epoch: Epoch) -> dict[str, Any]:
         name: [source.type, source.function, source.values, dataclasses.astuple(source.preset)]
         for name, source in epoch.sources.items()
     }
-    return {"defaults": epoch.default, "literal": literal, "globs": globs, "sources": sources}
+    content = {"defaults": epoch.default, "literal": literal, "globs": globs}
+    # Without any, a scenario is what it was before there were event sources.
+    return {**content, "sources": sources} if sources else content
 
 
 def fault_of(function: str | None, from_us: int, to_us: int, **what: Any) -> Fault:

@@ -1,4 +1,4 @@
-"""What an event source cannot be: keys of another type, ranges by type, keys that exclude each other.
+"""What an event source cannot be: keys of another type, ranges by type, what excludes what.
 
 Owns the limits of E1 that depend on the type of a source or on its function. The widest ranges
 stand with the keys in sources.py.
@@ -14,7 +14,7 @@ from lambda_replay.scenario import source_limits as of
 from lambda_replay.scenario.epoch import Epoch
 from lambda_replay.scenario.keys import KeyPath
 from lambda_replay.scenario.resolve_sources import ResolvedSource
-from lambda_replay.scenario.source_limits import KINDS, QUEUES, STREAMS
+from lambda_replay.scenario.source_limits import QUEUES, STREAMS
 from lambda_replay.scenario.sources import ReshardSection, SourceSection
 from lambda_replay.scenario.units import Number, show_instant
 
@@ -71,7 +71,7 @@ _PROVISIONED_ONLY: Final = (
     "on_failure",
 )
 #: Values that ask for nothing: a key of another type may have them.
-_NOTHING: Final = (None, False, 0, -1, "off", [])
+_NOTHING: Final[tuple[object, ...]] = (None, False, 0, -1, "off", [])
 
 
 def misfits(epoch: Epoch) -> Iterator[Misfit]:
@@ -172,7 +172,10 @@ def _ordered(source: ResolvedSource) -> _Found:
         for key in _PROVISIONED_ONLY:
             value = getattr(given, key)
             if not any(value == one for one in _NOTHING):
-                message = f"{show(value)} needs provisioned_pollers: Kafka has {key} in provisioned mode alone (E6)"
+                message = (
+                    f"{show(value)} needs provisioned_pollers: Kafka has {key} in provisioned "
+                    "mode alone (E6)"
+                )
                 yield (key,), message
 
 
@@ -234,18 +237,18 @@ def _reshards(source: ResolvedSource) -> _Found:
     new = count
     for one in reshards:
         at: KeyPath = ("reshard", numbers[id(one)])
-        named = (one.split,) if one.split is not None else one.merge or ()
-        wrong = [number for number in named if number is not None and number not in shards]
+        named: list[int] = [one.split] if one.split is not None else [*(one.merge or ())]
+        wrong = [number for number in named if number not in shards]
         key = "split" if one.split is not None else "merge"
         if wrong:
             yield (*at, key), _no_shard(wrong[0], one.at, closed, shards)
             return
-        first = shards[named[0] or 0]
+        first = shards[named[0]]
         if one.split is not None:
             middle = (first.low + first.high) // 2
             parts = [_Shard(first.low, middle), _Shard(middle, first.high)]
         else:
-            second = shards[named[1] or 0]
+            second = shards[named[1]]
             low, high = sorted((first, second))
             if low.high != high.low:
                 beside = [
@@ -261,8 +264,8 @@ def _reshards(source: ResolvedSource) -> _Found:
                 return
             parts = [_Shard(low.low, high.high)]
         for number in named:
-            del shards[number or 0]
-            closed[number or 0] = one.at
+            del shards[number]
+            closed[number] = one.at
         for part in parts:
             shards[new] = part
             new += 1

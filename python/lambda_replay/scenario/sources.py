@@ -112,15 +112,17 @@ def _check_function(value: object, _era: Era) -> str:
 
 
 def _check_age(value: object, _era: Era) -> int | str:
-    if value == "off" or value == -1:
+    if value in ("off", -1) and not isinstance(value, bool):
         return "off"
     return check_whole(value, source_limits.MAXIMUM_RECORD_AGE_RANGE.value)
 
 
 def _check_phase(value: object, _era: Era) -> Number | str:
-    if value in ("random", 0) and not isinstance(value, bool):
-        return value  # type: ignore[return-value]
-    fail("type" if isinstance(value, (bool, list, dict)) else "choice")
+    if isinstance(value, (bool, list, dict)):
+        fail("type")
+    if value not in {"random", 0}:
+        fail("choice")
+    return "random" if value == "random" else 0
 
 
 def _check_scale_in(value: object, _era: Era) -> Pair | str:

@@ -107,7 +107,9 @@ def assumed_memory(result: ReplayResult) -> int | None:
 
 def _columns(result: ReplayResult) -> list[str]:
     items = [
-        f"{name} not used yet: {(NOT_MODELLED_COLUMNS | OF_RECORDS).get(name, '')}"
+        f"{name} not used: {OF_RECORDS[name]}"
+        if name in OF_RECORDS
+        else f"{name} not used yet: {NOT_MODELLED_COLUMNS.get(name, '')}"
         for name in result.trace.not_modelled
     ]
     first, *others = [*result.trace.ignored, ""]
