@@ -129,6 +129,7 @@ class Engine:
     is_function: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.wire = self.wire.under(self.scenario)
         account = self.scenario.core_epochs()
         account["free_mb_ms"] = _FREE_MB_MS if self.scenario.account.free_tier else None
         self.core = _core.Replay(

@@ -578,7 +578,9 @@ BAD: list[tuple[str, int, int, str, list[str], str]] = [
         1,
         2,
         "xyzzy",
-        ["unknown key; known here: account, changes, checks, defaults, downstream, event_sources, faults"],
+        [
+            "unknown key; known here: account, changes, checks, defaults, downstream, event_sources, faults"
+        ],
         "LR-S003",
     ),
     (
@@ -682,9 +684,7 @@ def test_wrong_checks_and_downstream_services(text: str, path: str, part: str) -
 
 
 def test_checks_and_downstream_services_change_no_number() -> None:
-    text = (
-        "[checks]\nfail_if = ['throttled > 0']\n[downstream.db]\nlimit = 9\nfunctions = ['f-*']"
-    )
+    text = "[checks]\nfail_if = ['throttled > 0']\n[downstream.db]\nlimit = 9\nfunctions = ['f-*']"
     scenario = Scenario.loads(text)
     assert scenario.checks() == ("throttled > 0",)
     assert scenario.downstream()["db"].functions == ("f-*",)

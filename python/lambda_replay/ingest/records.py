@@ -60,14 +60,15 @@ class Records:
     _agreed: set[tuple[int, int]] = field(default_factory=set)
 
     @classmethod
-    def of(cls, scenario: Resolved) -> Records:
-        """Take over the sources of a scenario."""
-        sources = [*scenario.epochs[0].sources.values()]
+    def of(cls, scenario: Resolved | None = None, keys: Any = None) -> Records:
+        """Take over the sources of a scenario, and categories of keys where there are some."""
+        sources = [] if scenario is None else [*scenario.epochs[0].sources.values()]
         return cls(
             names=tuple(source.name for source in sources),
             functions=tuple(source.function for source in sources),
             shards=tuple(0 if source.is_queue else source.shards for source in sources),
             tumbling=tuple(bool(source.values.get("tumbling_window_s")) for source in sources),
+            **({} if keys is None else {"keys": keys}),
         )
 
     def columns(self, schema: pl.Schema, refuse: Callable[..., TraceError]) -> list[pl.Expr]:

@@ -6,6 +6,7 @@ inside the scan, so a column that the core does not need is never read.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import polars as pl
 from lambda_replay.exceptions import TraceError, cut, escape, show
 from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.faults import reading
-from lambda_replay.ingest.records import NONE, Records, section
+from lambda_replay.ingest.records import NONE, RECORD_COLUMNS, Records, section
 from lambda_replay.schema import (
     NOT_MODELLED_COLUMNS,
     OF_RECORDS,
@@ -99,8 +100,8 @@ class Wire:
         or Float64 ms), ``request_id``, ``row_uid``, and the guards, where the trace has them.
     ignored
         Columns that are none of the contract's.
-    not_modelled
-        Columns of the contract that this version does not model.
+    known
+        Every column of the trace.
     source
         Where it comes from.
     has_init, has_request_id
@@ -123,7 +124,7 @@ class Wire:
     frame: pl.LazyFrame
     source: TraceSource
     ignored: tuple[str, ...]
-    not_modelled: tuple[str, ...]
+    known: tuple[str, ...]
     has_init: bool
     has_request_id: bool
     guards: tuple[str, ...]
@@ -141,15 +142,15 @@ class Wire:
     _added: list[str] = field(default_factory=list, hash=False)
 
     @classmethod
-    def of(cls, source: TraceSource, scenario: Resolved | None = None) -> Wire:
+    def of(cls, source: TraceSource, *scenarios: Resolved) -> Wire:
         """Prepare the columns of a trace, each file by its own types.
 
         Parameters
         ----------
         source
             The trace.
-        scenario
-            Whose event sources its rows may belong to; None: there are none.
+        *scenarios
+            Whose event sources its rows may belong to: those of the first, until :meth:`under`.
 
         Raises
         ------
@@ -166,14 +167,15 @@ class Wire:
         # Codes and units of several files must be the same.
         shared = pl.Categories.random() if several else None
         keys = pl.Categories.random()
-        records = Records((), (), (), ()) if scenario is None else Records.of(scenario)
+        sided = [one for one in scenarios if one.source_names()]
+        records = Records.of(*scenarios[:1])
         parts = []
         columns: list[pl.Expr] = []
         for name, frame, schema in zip(files, source.frames, schemas, strict=True):
             columns = _columns(frame, schema, name, shared, keys)
             if source.numbered:
                 columns.append(pl.col("row"))
-            if records.names:
+            if sided:
                 columns += _of_records(records, schema, name)
             if several:
                 columns = [
@@ -203,11 +205,7 @@ class Wire:
                 for name in known
                 if name not in TRACE_COLUMNS and not (source.numbered and name == "row")
             ),
-            not_modelled=tuple(
-                name
-                for name in known
-                if name in NOT_MODELLED_COLUMNS or (name in OF_RECORDS and not records.names)
-            ),
+            known=tuple(known),
             has_init="init_ms" in present,
             has_request_id="request_id" in present,
             present=frozenset(present),
@@ -230,6 +228,16 @@ class Wire:
         # A node of its own in the query would buffer as many batches again, for no work.
         for batch in scan_batches(self._plain, chunk_size):
             yield batch.select_seq(self._views)
+
+    def under(self, scenario: Resolved) -> Wire:
+        """Give the same rows for a replay of its own, under a scenario with its event sources."""
+        return dataclasses.replace(self, records=Records.of(scenario, keys=self.records.keys))
+
+    @property
+    def not_modelled(self) -> tuple[str, ...]:
+        """Columns of the contract that this version or the scenario does not model."""
+        unused = () if self.records.names else OF_RECORDS
+        return tuple(name for name in self.known if name in NOT_MODELLED_COLUMNS or name in unused)
 
     @property
     def label(self) -> str:
@@ -319,6 +327,8 @@ class Wire:
             batch = self.records.resolve(
                 batch, code_of=self.code_of, names_of=self.names, refused=self._refusing(first)
             )
+        else:
+            batch = batch.drop(RECORD_COLUMNS, strict=False)
         for name in self.checked:
             if name != "source" or not self.records.names:
                 batch = batch.with_columns(self._checked(batch, name, first))
