@@ -93,7 +93,7 @@ def _check_columns(schema: pl.Schema) -> None:
 def _check_values(rows: pl.LazyFrame) -> None:
     for name, column, least in (("duration_ms", "y", 0), ("batch_size", "x", 1)):
         value = pl.col(column)
-        odd = ~(value >= least) | value.is_infinite()
+        odd = ~(value >= least) | value.is_infinite() | value.is_nan()
         found: Sequence[float] = (
             rows.filter(odd).select(value).head(1).collect(engine="streaming")[column].to_list()
         )

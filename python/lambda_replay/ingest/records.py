@@ -29,7 +29,7 @@ NONE: Final = 2**32 - 1
 #: Columns of the contract that only records have.
 RECORD_COLUMNS: Final = ("key", "shard", "filtered")
 #: Names of shards end with their number: shardId-000000000003, topic-3.
-_NUMBERED: Final = re.compile(r"(?:.*[-_])?(\d{1,9})")
+_NUMBERED: Final = re.compile(r"(?:.*[-_])?(\d{1,18})", re.DOTALL)
 
 
 @dataclass
