@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from lambda_replay.results import ReplayResult, Summary, TraceReport
     from lambda_replay.scenario import Scenario
     from lambda_replay.sweep import pareto_front, sweep
+    from lambda_replay.synthetic import generate
+    from lambda_replay.traces import read_trace
 
 # The command line must start without Polars and pydantic, so names are imported when asked for.
 _HOMES = {
@@ -51,6 +53,8 @@ _HOMES = {
     "results": ("ReplayResult", "Summary", "TraceReport"),
     "scenario": ("Scenario",),
     "sweep": ("pareto_front", "sweep"),
+    "synthetic": ("generate",),
+    "traces": ("read_trace",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -71,7 +75,9 @@ __all__ = [
     "__version__",
     "compare",
     "fit_batch_duration",
+    "generate",
     "pareto_front",
+    "read_trace",
     "replay",
     "scan_outcomes",
     "sweep",

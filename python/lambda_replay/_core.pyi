@@ -10,6 +10,7 @@ __all__ = [
     "SOURCES",
     "SPILLOVER_REASONS",
     "CountExpander",
+    "CountGenerator",
     "CsvRecords",
     "Replay",
     "RowDigest",
@@ -45,6 +46,13 @@ class CountExpander:
         counts: _ArrowStream,
         means: _ArrowStream | None = None,
     ) -> Table: ...
+
+@final
+class CountGenerator:
+    def __new__(
+        cls, seed: int, functions: _ArrowStream, day: int, begin: float, weekend: float
+    ) -> CountGenerator: ...
+    def counts(self, first: int, buckets: int) -> Table: ...
 
 @final
 class CsvRecords:

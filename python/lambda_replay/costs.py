@@ -21,6 +21,7 @@ from lambda_replay.pricing import (
     function_costs,
     poller_cost,
 )
+from lambda_replay.pricing.prices import MB_MS_PER_GB_S
 
 if TYPE_CHECKING:
     from lambda_replay.engine import Engine
@@ -40,11 +41,28 @@ class Costs:
         Totals by function, before tiers and free tier (Z42).
     missing
         Why there are no prices.
+    prices
+        Those of the Region; None where they are not known.
     """
 
     account: dict[str, float] | None
     functions: dict[str, float] = field(default_factory=dict)
     missing: str | None = None
+    prices: Prices | None = None
+
+    def waits(self, x86: int, arm: int, x86_provisioned: int, arm_provisioned: int) -> float | None:
+        """Price MB ms of billed waits, before tiers and free tier (Z42); None without prices."""
+        if self.prices is None:
+            return None
+        usd = Fraction(0)
+        for is_arm, on_demand, provisioned in (
+            (False, x86, x86_provisioned),
+            (True, arm, arm_provisioned),
+        ):
+            own = self.prices.of(arm=is_arm)
+            usd += Fraction(on_demand, MB_MS_PER_GB_S) * own.duration[0].usd_per_gb_s
+            usd += Fraction(provisioned, MB_MS_PER_GB_S) * own.provisioned_duration
+        return float(usd)
 
 
 def costs_of(engine: Engine) -> Costs:
@@ -107,7 +125,8 @@ def costs_of(engine: Engine) -> Costs:
         pollers += price
         totals[function] = totals.get(function, Fraction(0)) + price
     total = dataclasses.replace(total, other=total.other + pollers)
-    return Costs(total.usd(), {name: float(cost) for name, cost in totals.items()})
+    by_name = {name: float(cost) for name, cost in totals.items()}
+    return Costs(total.usd(), by_name, prices=prices)
 
 
 def _month(number: int) -> Month:

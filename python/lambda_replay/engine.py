@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ import polars as pl
 
 from lambda_replay import _core
 from lambda_replay.costs import Costs, costs_of
-from lambda_replay.exceptions import TraceError, show
+from lambda_replay.exceptions import ScenarioError, TraceError, show
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
-from lambda_replay.names import LATEST, split
+from lambda_replay.names import LATEST, LONGEST_NAME, split
+from lambda_replay.scenario.units import show_instant
 from lambda_replay.schema import (
     ATTEMPT_SCHEMA,
     BLAME_SCHEMA,
@@ -63,6 +65,10 @@ _NAMES: Final = {
 _ATTEMPT_OUTCOMES: Final = pl.Series(_core.ATTEMPT_OUTCOMES, dtype=pl.String)
 #: MB ms that the free tier pays in a month: 400,000 GB-s (F7).
 _FREE_MB_MS: Final = 400_000 * 1_024 * 1_000
+#: Billed waits by price: on demand on x86 and Arm, provisioned on x86 and Arm.
+_MB_MS: Final = ("mb_ms_0", "mb_ms_1", "mb_ms_2", "mb_ms_3")
+#: Recurring scheduled actions are looked up so far beyond the last arrival.
+_SCHEDULED_US: Final = 31 * 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -149,15 +155,8 @@ class Engine:
         self._open: pl.DataFrame | None = None
         self._rows_seen = 0
         self._costs: Costs | None = None
+        self._scheduled = self._stretch() if self.scenario.recurs() else None
         entries: list[dict[str, Any]] = []
-        self._shares_state = (
-            "state_key" in self.wire.present
-            and self.scenario.state.discipline
-            in (
-                "lock",
-                "optimistic",
-            )
-        )
         for name in self.scenario.literal_names():
             self._number(name, entries)
         sources = self.wire.records
@@ -217,11 +216,39 @@ class Engine:
     def end(self) -> Iterator[pl.DataFrame]:
         """Replay what is left once all batches were given; yields as :meth:`step` does."""
         self.core.finish()
+        self._check_schedules()
         if self.outcomes and (rest := self._decided(None)).height:
             yield rest
         self._keep(all_of_it=True)
         # The core holds them as tightly as a frame would, and one is cheaper than one per batch.
         self._minutes = pl.DataFrame(self.core.take_minutes())
+
+    def _stretch(self) -> tuple[int, int] | None:
+        """Find the stretch of time in which scheduled actions can matter."""
+        with reading(self.wire.label, self._blame):
+            at = pl.col("timestamp")
+            ends = self.wire.frame.select(at.min().alias("first"), at.max().alias("last"))
+            first, last = ends.collect(engine="streaming").row(0)
+        if first is None:
+            return None
+        last = first + math.ceil((last - first) * self.scenario.time_scale)
+        # Copies of rows come within a minute (Z38); the rest is for what still runs then.
+        last += 60_000_000 + _SCHEDULED_US
+        until = self.scenario.until_us
+        changes = [epoch.at_us for epoch in self.scenario.epochs if epoch.at_us is not None]
+        return min(first, *changes) if changes else first, last if until is None else until
+
+    def _check_schedules(self) -> None:
+        """Refuse a replay that went on for longer than its schedules were looked up."""
+        end = self.core.extent()["last_release"]
+        if self._scheduled is None or end is None or end <= self._scheduled[1]:
+            return
+        days = _SCHEDULED_US // 86_400_000_000
+        message = (
+            f"the replay goes on for more than {days} days after the last arrival, up to"
+            f" {show_instant(end)}; scheduled actions with cron or rate are looked up no further"
+        )
+        raise ScenarioError(message, hint="set replay.until")
 
     def batches(self) -> Iterator[pl.DataFrame]:
         """Decode the trace: what :meth:`step` takes."""
@@ -255,7 +282,7 @@ class Engine:
         """Answer the core's question for names that it sees for the first time."""
         entries: list[dict[str, Any]] = []
         for code, name in zip(codes, self.wire.names(codes), strict=True):
-            if split(name) is None:
+            if not name.strip() or len(name) > LONGEST_NAME or split(name) is None:
                 message = f"function is {show(name)}, which is no name of a function"
                 raise TraceError(
                     message,
@@ -263,7 +290,7 @@ class Engine:
                     column="function",
                     value=name,
                     code="LR-T-NAME",
-                    hint="use name, name:qualifier or an ARN",
+                    hint=f"use name, name:qualifier or an ARN, at most {LONGEST_NAME} letters",
                 )
             number = self._number_of(name, entries)
             known = {"name": "", "config": None, "function": None}
@@ -293,30 +320,9 @@ class Engine:
                 "name": name,
                 "function": function,
             }
-            entry["config"] = self._settings(name)
+            entry["config"] = self.scenario.function_epochs(name, self._scheduled)
             entries.append(entry)
         return number
-
-    def _settings(self, name: str) -> list[tuple[int, dict[str, Any]]]:
-        """Give a function's settings by epoch."""
-        epochs = self.scenario.function_epochs(name)
-        patient = [
-            now["client"] is not None and now["client"]["read_timeout_us"] is not None
-            for _, now in epochs
-        ]
-        if self._shares_state and any(patient):
-            message = (
-                f"the trace has state_key and clients of {name} have a read_timeout_s: runs that"
-                " wait for a record while their client gives up on them are not replayed yet"
-            )
-            raise TraceError(
-                message,
-                source=self.wire.label,
-                column="state_key",
-                code="LR-T-STATE",
-                hint='take read_timeout_s out, or set state.discipline = "append"',
-            )
-        return epochs
 
     def _keep(self, *, all_of_it: bool) -> None:
         """Take what the core has put aside, if it is much."""
@@ -392,6 +398,15 @@ class Engine:
         shares = {number: busy / ready for number, (busy, ready) in sums.items() if ready}
         return [shares.get(number) for number in range(len(self.names))]
 
+    def is_charged(self) -> pl.Series:
+        """Tell which functions are charged for provisioned environments, rows or not."""
+        charged = {
+            pool["function"]
+            for pool in self.core.provisioned_pools()
+            if pool["billed_us"] > 0 or pool["inits"] * pool["init_us"] > 0
+        }
+        return pl.Series([number in charged for number in range(len(self.names))], dtype=pl.Boolean)
+
     def shared_state(self) -> dict[str, Any]:
         """Say what shared records came to; empty where there are none."""
         state = self.core.shared_state()
@@ -404,8 +419,10 @@ class Engine:
             "wait_s": state["wait_us"] / 1e6,
             "longest_wait_ms": state["longest_wait_us"] / 1e3,
             "longest_queue": state["longest_queue"],
+            "longest_chain": state["longest_chain"],
             "time_outs": state["time_outs"],
             "wait_billed_s": state["wait_billed_ms"] / 1e3,
+            "wait_billed_usd": self._wait_usd(state),
             "blocked_mean": state["blocked_us"] / span if span > 0 else 0.0,
             "blocked_max": state["most_blocked"],
             "throttles": state["throttles"],
@@ -414,10 +431,18 @@ class Engine:
     def keys_table(self) -> pl.DataFrame:
         """Give the hottest shared records, by the time that runs waited for them."""
         raw = pl.DataFrame(self.core.hottest_keys(self.scenario.state.top))
-        if not raw.height or self.scenario.state.scope == "function":
+        if not raw.height:
             return pl.DataFrame(schema=KEY_SCHEMA)
-        names = pl.Series("state_key", self.wire.key_names(raw["key"].to_list()), dtype=pl.String)
-        return raw.drop("key").insert_column(0, names).filter(pl.col("runs") > 0)
+        keys = pl.Series("state_key", self.wire.key_names(raw["key"].to_list()), dtype=pl.String)
+        owners = pl.lit(pl.Series(self.names, dtype=pl.String)).gather(pl.col("function"))
+        prices = [self._wait_usd(row) for row in raw.select(_MB_MS).to_dicts()]
+        paid = pl.Series("wait_billed_usd", prices, dtype=pl.Float64)
+        named = raw.with_columns(keys, paid, owners.alias("function"))
+        return named.select(KEY_SCHEMA.names()).filter(pl.col("runs") > 0)
+
+    def _wait_usd(self, mb_ms: dict[str, int]) -> float | None:
+        """Price billed waits, before tiers and free tier; None where prices are not known."""
+        return self.costs().waits(*(mb_ms[name] for name in _MB_MS))
 
     def blame_table(self) -> pl.DataFrame | None:
         """Say who held the capacity at refusals; None where that was not wanted."""

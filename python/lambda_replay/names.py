@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["LATEST", "split"]
+__all__ = ["LATEST", "LONGEST_NAME", "split"]
 
 #: The qualifier of a name without one.
 LATEST: Final = "$LATEST"
+
+#: No name or ARN is as long, nor any pair of hashes; longer ones are another column.
+LONGEST_NAME: Final = 1_024
 
 #: A name, a partial ARN or a full ARN, each with or without a qualifier.
 _NAME: Final = re.compile(

@@ -14,11 +14,13 @@ from polars.io.plugins import register_io_source
 
 from lambda_replay import _core, samples
 from lambda_replay.engine import Engine, Progress, Unsorted
-from lambda_replay.exceptions import show
+from lambda_replay.exceptions import TraceError, show
 from lambda_replay.ingest import Wire, open_trace
 from lambda_replay.ingest.account import account_of, disorder_of
 from lambda_replay.ingest.bad_rows import BadRows, set_aside
 from lambda_replay.ingest.faults import reading
+from lambda_replay.ingest.oddities import odd_names
+from lambda_replay.ingest.written import verify
 from lambda_replay.output import atomic_path, writing
 from lambda_replay.readers.base import ReadOptions
 from lambda_replay.results import (
@@ -227,6 +229,9 @@ class _Job:
         started = time.monotonic()
         source = open_trace(self.trace, self.read)
         try:
+            for file, shown in zip(source.files, source.labels, strict=False):
+                if "://" not in file:
+                    verify(Path(file), shown)
             if self.bad.policy != "error":
                 source = set_aside(source, self.bad, self.read)
             wire = Wire.of(source, self.scenario.resolve())
@@ -263,6 +268,7 @@ class _Job:
         )
         with contextlib.ExitStack() as files:
             kept = self._drain(engine, files, cancel)
+            _refuse_mixed_units(wire, engine)
             self.bad.write()
             attempts = engine.attempts_table() if self.attempts is not False else None
             if isinstance(self.attempts, Path) and attempts is not None:
@@ -455,6 +461,24 @@ def count_rows(source: TraceSource) -> int | None:
         return sum(int(frame.select(pl.len()).collect().item()) for frame in source.frames)
 
 
+def _refuse_mixed_units(wire: Wire, engine: Engine) -> None:
+    """Refuse integers of which some are µs since 1970 and some are not."""
+    extent = engine.core.extent()
+    first, last = extent["first"], extent["last"]
+    if wire.counts_micros and first is not None and first < _PLAUSIBLE_FROM <= (last or 0):
+        message = (
+            f"timestamp goes from {instant(first)} to {instant(last)}: some of the numbers are µs"
+            " since 1970, others must be s or ms"
+        )
+        raise TraceError(
+            message,
+            source=wire.label,
+            column="timestamp",
+            code="LR-T-UNITS",
+            hint="bring all to one unit; --map timestamp_ms=NAME takes milliseconds",
+        )
+
+
 def _report(
     source: TraceSource, wire: Wire, engine: Engine, bad: BadRows, *, was_sorted: bool
 ) -> TraceReport:
@@ -473,6 +497,7 @@ def _report(
         )
     if not was_sorted:
         notes.append("the rows were not in order of time: sorted, ties in the order given")
+    notes += odd_names(engine.names, extent["rows"] or 0)
     disorder = 0 if was_sorted else disorder_of(wire)
     told = account_of(source, extent["rows"] or 0, bad.count, disorder)
     return TraceReport(

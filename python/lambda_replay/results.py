@@ -427,7 +427,8 @@ def functions_table(engine: Engine) -> pl.DataFrame:
             _rate(pl.sum_horizontal(*_LOST), records).alias("loss_rate"),
             _rate(pl.col("throttles"), pl.col("throttles") + runs).alias("attempt_throttle_rate"),
         )
-        # What has a qualifier is counted with its function (Z9); what had no row is not listed.
-        .filter(is_function & (pl.col("records") > 0))
+        # What has a qualifier is counted with its function (Z9); what had no row is listed
+        # where it was charged for provisioned concurrency.
+        .filter(is_function & ((pl.col("records") > 0) | engine.is_charged()))
         .sort(["records", "function"], descending=[True, False])
     )

@@ -221,15 +221,18 @@ SOURCE_SCHEMA: Final = pl.Schema(
 KEY_SCHEMA: Final = pl.Schema(
     {
         "state_key": pl.String(),
+        "function": pl.String(),
         "runs": pl.UInt64(),
         "writers": pl.UInt64(),
         "waits": pl.UInt64(),
         "wait_ms": pl.Float64(),
         "longest_wait_ms": pl.Float64(),
         "longest_queue": pl.UInt64(),
+        "longest_chain": pl.UInt64(),
         "time_outs": pl.UInt64(),
         "conflicts": pl.UInt64(),
         "wait_billed_ms": pl.UInt64(),
+        "wait_billed_usd": pl.Float64(),
     }
 )
 

@@ -55,11 +55,6 @@ def product(case: Case) -> Observed:
 def unruled(case: Case) -> bool:
     """Tell whether a case meets a question that no rule answers yet."""
     functions = list(case.sections.get("functions", {}).values())
-    # Callers that stop waiting for a run which waits for its key.
-    if "state_key" in case.columns and any(
-        "read_timeout_s" in section.get("client_retry", ()) for section in functions
-    ):
-        return True
     # Who gets the free GB-seconds where runs wait for records: what such a run is billed is known
     # at its end, and Z42 asks for the order of starts.
     sections = [case.sections.get("defaults", {}), *functions]

@@ -50,6 +50,7 @@ THEMES: dict[str, tuple[str, ...]] = {
     "rates": ("async",),
     "tracking": ("provisioned",),
     "locks": ("state", "timeouts"),
+    "callers": ("clients", "state", "limits"),
 }
 
 
@@ -156,8 +157,31 @@ def draw_provisioned(draw: Draw, most: int) -> Any:
     }
     if chance(chooser, 50):
         least = chooser.integer(0, most)
-        table["schedule"] = [{"at": draw.instant(120), "min": least, "max": most}]
+        table["schedule"] = [{**draw_when(draw), "min": least, "max": most}]
+        if chance(chooser, 30):
+            table["schedule"].append({**draw_when(draw), "min": 0, "max": most})
+            if len({entry.get("at", index) for index, entry in enumerate(table["schedule"])}) < 2:
+                table["schedule"].pop()
     return pick(chooser, (number, number, table, {"live": number}, {"live": table}))
+
+
+def draw_when(draw: Draw) -> Section:
+    """Draw when an entry of a schedule takes place."""
+    near = draw.begin + S * draw.chooser.integer(-100, 100)
+    return pick(
+        draw.chooser,
+        (
+            {"at": draw.instant(120)},
+            {"at": draw.instant(120)},
+            {"cron": "* * ? * * *"},
+            {"cron": "1/2 * 1-31 * ? 2026"},
+            {"cron": "0-5 8-10 ? MAR,APR MON-FRI *", "end_time": near + 70 * S},
+            {"cron": "2 * ? * 2L *", "timezone": "Europe/Berlin"},
+            {"cron": "* 8 1W * ? *", "start_time": near},
+            {"rate": "1 minute", "start_time": near},
+            {"rate": "rate(2 minutes)", "start_time": near - 1_000 * S, "end_time": near + 200 * S},
+        ),
+    )
 
 
 def draw_tracked(draw: Draw) -> Section:
@@ -185,6 +209,7 @@ def draw_function(draw: Draw) -> Section:
         section |= draw.some(
             40,
             memory_mb=(128, 1_024, 10_240),
+            duration_factor=({"128": 2.0, "3008": 0.5, "1024": 0.37}, "off"),
             architecture=("x86_64", "arm64"),
             init_billed=(True, False),
             ephemeral_storage_mb=(1_024,),
@@ -208,6 +233,10 @@ def draw_function(draw: Draw) -> Section:
                 {"max_attempts": 3, "base_s": 1, "cap_s": 1, "factor": 1},
                 {"max_attempts": 4, "base_s": 1, "factor": 0.5, "quota": 10},
                 {"max_attempts": 3, "base_s": 1, "factor": 1, "read_timeout_s": 2},
+                {"max_attempts": 2, "base_s": 0, "read_timeout_s": 1},
+                "botocore_adaptive",
+                {"mode": "adaptive", "max_attempts": 4, "base_s": 0.25, "factor": 1},
+                {"mode": "adaptive", "max_attempts": 2, "base_s": 1, "read_timeout_s": 2},
             ),
         )
     if draw.theme == "rates":
@@ -236,11 +265,18 @@ def draw_change(draw: Draw) -> Section:
             ("functions.g.provisioned_concurrency", (1, 2, 0, {"live": 1}, {"live": 2})),
             ("functions.g.provisioned_concurrency", (0, 1, 2)),
             ("functions.g.timeout_s", (3, 1, "off")),
+            ("functions.f.client_retry", ("none", "botocore_adaptive", {"read_timeout_s": 1})),
             ("functions.f.memory_mb", (128, 512)),
             ("functions.f.maximum_event_age_s", (60, 600)),
             ("functions.g.maximum_retry_attempts", (0, 2)),
             ("account.concurrency", (6, 9)),
             ("account.requests_per_second", (2, "off")),
+            ("account.reuse_policy", ("lru", "fifo", "random", "mru")),
+            ("account.error.reset", ("destroy", "suppressed_init")),
+            ("account.proactive_fraction", (1.0, 0.5, "off")),
+            ("account.async.jitter_half", (0.5, "off")),
+            ("account.async.expiry", ("deadline", "predictive")),
+            ("account.async.dispatch_s", (2, "off")),
             ("defaults.init_ms", (500, 0)),
         ),
     )
@@ -353,6 +389,7 @@ def draw_rows(draw: Draw, count: int) -> list[Row]:
         # Always or seldom busy for minutes.
         "tracking": (((20 * S, 30 * S), (40 * S,)), ((20 * S, 30 * S), (u,))),
         "locks": (((0, u, 0, 2 * u), (u, 2 * u, 3 * u)),),
+        "callers": (((0, 100 * MS, 300 * MS), (100 * MS, u, 3 * u)), ((0, u), (u, 2 * u, 5 * u))),
     }
     steps, durations = pick(chooser, paces[draw.theme])
     if draw.fine:

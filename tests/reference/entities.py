@@ -139,6 +139,10 @@ class Request:
         When its age drops it, no try coming before.
     client_waits
         The run whose answer a synchronous caller still waits for, and until when.
+    held_back
+        Whether its client keeps it until there is a token.
+    limited
+        Whether its last try went through the rate limiter of its client.
     throttles_in_row, failed_runs
         What the waits of an asynchronous event depend on.
     delivered
@@ -151,6 +155,8 @@ class Request:
     drop_at: int | None = None
     client_waits: Run | None = None
     client_until: int | None = None
+    held_back: bool = False
+    limited: bool = False
     throttles_in_row: int = 0
     failed_runs: int = 0
     outcome: str = "pending"

@@ -539,6 +539,9 @@ def functions(
     """Return a row for every function of the trace."""
     # rule: Z9 (by the bare name)
     names = sorted({request.row.name for request in model.requests})
+    # Whoever is charged for provisioned concurrency has a line, rows or not.
+    charged = [name for name, cost in costs.items() if name is not None and cost["total"] > 0]
+    names = sorted({*names, *charged})
     for name in names:
         if len({one.row.pool for one in model.requests if one.row.name == name}) > 1:
             marks.hit("Z9.qualifier")

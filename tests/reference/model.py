@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from reference.admission import Refusal
 from reference.entities import Attempt, Request, Run
+from reference.limiter import RateLimiter
 from reference.marks import Marks
+from reference.recurrence import next_time
 from reference.runs import Runs
 from reference.settings import Settings
 from reference.trace import Row
@@ -82,6 +84,7 @@ class Model(Runs):
         """Tell whether anything is left to do but to wait for timers."""
         return bool(self.arrivals or self.in_flight) or any(
             request.next_at is not None
+            or request.held_back
             or request.drop_at is not None
             or request.client_until is not None
             for request in self.requests
@@ -106,8 +109,9 @@ class Model(Runs):
         events = [Event(one.at, CHANGE, (SET, index), one) for index, one in self.changes]
         for pool in self.provisioned.pools.values():
             for index, entry in enumerate(pool.provision.schedule):
-                if index not in pool.scheduled:
-                    events.append(Event(entry.at, CHANGE, (SCHEDULE, pool.name, index), pool))
+                at = next_time(entry, pool.scheduled[index])
+                if at is not None:
+                    events.append(Event(at, CHANGE, (SCHEDULE, pool.name, index), pool))
             if pool.pending is not None:
                 events.append(Event(pool.pending, CHANGE, (READY, pool.name), pool))
             # rule: Z25 (at the end of every clock minute, until the last release)
@@ -126,10 +130,16 @@ class Model(Runs):
             order = (request.row.place, len(request.attempts))
             # rule: Z27 (dropped at its deadline)
             if request.drop_at is not None:
-                events.append(Event(request.drop_at, WAIT, order, request))
+                events.append(Event(request.drop_at, WAIT, (*order, 0), request))
             # rule: Z28 (the client gives up waiting for an answer)
             if request.client_until is not None:
-                events.append(Event(request.client_until, WAIT, order, request))
+                events.append(Event(request.client_until, WAIT, (*order, 0), request))
+            if request.held_back:
+                # rule: F4.2 (adaptive: one client for a function's callers, first come first)
+                limiter = self.retries.limiters[request.row.name]
+                if limiter.waiting[0] is request:
+                    sent = limiter.next(self.log[-1].instant)
+                    events.append(Event(sent, RETRY, order, request))
             if request.next_at is not None:
                 events.append(Event(request.next_at, RETRY, order, request))
         return events
@@ -141,8 +151,9 @@ class Model(Runs):
             order = (run.row.place, run.attempt)
             if run.begin_at is not None:
                 events.append(Event(run.begin_at, TIMER, (BEGIN, *order), run))
+            # rule: Z28 (after the end of its client's patience: then an answer is too late)
             if run.limit_at is not None:
-                events.append(Event(run.limit_at, WAIT, order, run))
+                events.append(Event(run.limit_at, WAIT, (*order, 1), run))
             # rule: Z1 (ends: by arrival, then attempt; the answer, then the release)
             if run.answer_at is not None:
                 events.append(Event(run.answer_at, END, (*order, 0), run))
@@ -193,6 +204,13 @@ class Model(Runs):
         elif event.kind == ARRIVAL:
             self.arrivals.pop(0)
             self.arrive(subject, now)
+        elif subject.held_back:
+            self.marks.hit("F4.2.sent_later")
+            limiter = self.retries.limiters[subject.row.name]
+            assert limiter.take(now)
+            limiter.waiting.remove(subject)
+            subject.held_back, subject.limited = False, True
+            self.attempt_now(subject, now)
         else:
             subject.next_at = None
             self.attempt(subject, now)
@@ -271,7 +289,7 @@ class Model(Runs):
             self.configure(now, at_once=False)
         elif which == SCHEDULE:
             index = event.order[2]
-            subject.scheduled.add(index)
+            subject.scheduled[index] = now + 1
             size = self.provisioned.scheduled_size(subject, subject.provision.schedule[index])
             if size != subject.requested:
                 self.marks.hit("Z25.schedule")
@@ -305,6 +323,19 @@ class Model(Runs):
         self.attempt(request, now)
 
     def attempt(self, request: Request, now: int) -> None:
+        """Try to run a request, unless its client holds it back."""
+        row = request.row
+        request.limited = False
+        if row.source == "sync" and self.settings.client_retry(row.name, self.marks).adaptive:
+            limiter = self.retries.limiters.setdefault(row.name, RateLimiter(now, self.marks))
+            if limiter.waiting or not limiter.take(now):
+                limiter.waiting.append(request)
+                request.held_back = True
+                return
+            request.limited = True
+        self.attempt_now(request, now)
+
+    def attempt_now(self, request: Request, now: int) -> None:
         """Try to run a request."""
         row = request.row
         if row.source == "async" and self.reserved(row.name) == 0:

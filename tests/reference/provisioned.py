@@ -34,6 +34,8 @@ class Pool:
         When the requested ones become READY, while they are not.
     amounts
         Instants at which another number was requested, with that number.
+    scheduled
+        By entry of the schedule, the first instant that is not past.
     levels
         Instants at which the number of busy or READY ones changed, with both.
     """
@@ -50,7 +52,7 @@ class Pool:
     made: int = 0
     least: int = 0
     most: int | None = None
-    scheduled: set[int] = field(default_factory=set)
+    scheduled: list[int] = field(default_factory=list)
     values: list[Fraction] = field(default_factory=list)
     next_look: int = 0
     amounts: list[tuple[int, int]] = field(default_factory=list)
@@ -169,9 +171,7 @@ class Provisioned:
         tracking = pool.provision.tracking
         pool.least = tracking.least if tracking else 0
         pool.most = tracking.most if tracking else None
-        pool.scheduled = {
-            index for index, entry in enumerate(pool.provision.schedule) if entry.at < now
-        }
+        pool.scheduled = [now] * len(pool.provision.schedule)
 
     def request(self, pool: Pool, size: int, now: int) -> list[Environment]:
         """Ask for another size; return the idle environments that go."""

@@ -6,6 +6,7 @@ Owns when a request is tried again, when it is given up, and what its outcome is
 import math
 
 from reference.entities import Attempt, Request, Run
+from reference.limiter import RateLimiter
 from reference.marks import Marks
 from reference.philox import between
 from reference.settings import ClientRetry, Settings
@@ -21,6 +22,13 @@ class Retries:
 
     def __init__(self, marks: Marks) -> None:
         self.marks = marks
+        #: By function: its callers' client, where that limits its own rate.
+        self.limiters: dict[str, RateLimiter] = {}
+
+    def heard(self, request: Request, now: int, *, throttled: bool) -> None:
+        """Let a client that limits its own rate hear of a request of its own."""
+        if request.limited:
+            self.limiters[request.row.name].answered(now, throttled=throttled)
 
     # ---- what happened ---------------------------------------------------------------------
 
@@ -37,6 +45,7 @@ class Retries:
     def refused(self, request: Request, attempt: Attempt, settings: Settings, now: int) -> None:
         """Do something about a 429."""
         if request.row.source == "sync":
+            self.heard(request, now, throttled=True)
             wait = self.client_wait(request, settings)
             if wait is None:
                 self.settle(request, "throttled", attempt.reason, attempt.limit, now)
@@ -58,6 +67,7 @@ class Retries:
                 self.marks.hit("Z28.answer_too_late")
                 return
             request.client_waits = request.client_until = None
+            self.heard(request, now, throttled=False)
             outcome = "error" if run.failure else "success"
             self.settle(request, outcome, run.failure, None, now)
             return
@@ -80,6 +90,7 @@ class Retries:
         """Let a client give up waiting for an answer, the run goes on."""
         self.marks.hit("Z28.read_timeout")
         request.client_waits = request.client_until = None
+        self.heard(request, now, throttled=False)
         wait = self.client_wait(request, settings)
         if wait is None:
             self.settle(request, "error", "TimedOut", None, now)

@@ -22,7 +22,11 @@ class Runs(Admission):
         faults = self.faults(name, now)
         # rule: Z36 (slow: a factor on the duration, extension with it)
         slow = math.prod(fault.slow for fault in faults if fault.slow is not None)
-        duration = self.scaled(row.duration, slow)
+        factor = settings.duration_factor(name, row.memory_mb, self.marks)
+        if factor != 1:
+            self.marks.hit("F3.1.duration_factor")
+        length = slow * factor
+        duration = self.scaled(row.duration, length)
         run = Run(
             request=request,
             attempt=number,
@@ -33,7 +37,7 @@ class Runs(Admission):
             spillover=place.spillover,
             duration=duration,
             # rule: Z13 (at most the duration)
-            extension=min(duration, self.scaled(row.extension, slow)),
+            extension=min(duration, self.scaled(row.extension, length)),
             # rule: Z8 (a run keeps the settings of its start)
             timeout=settings.timeout_us(name, self.marks),
             error=self.error_of(request, faults),

@@ -37,7 +37,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 OF_FUNCTION = frozenset(
-    "init_ms init_billed memory_mb timeout_s architecture ephemeral_storage_mb "
+    "init_ms init_billed memory_mb duration_factor timeout_s architecture ephemeral_storage_mb "
     "reserved_concurrency provisioned_concurrency maximum_event_age_s maximum_retry_attempts "
     "on_failure client_retry restore_ms init_timeout_s".split()
 )
@@ -191,11 +191,16 @@ class Tracking:
 
 @dataclass(frozen=True)
 class ScheduleEntry:
-    """An instant at which the bounds of provisioned concurrency become others."""
+    """When the bounds of provisioned concurrency become others: once, or again and again."""
 
-    at: int
+    at: int | None
     least: int | None
     most: int | None
+    cron: str | None = None
+    rate: str | None = None
+    timezone: str = "UTC"
+    begin: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +224,7 @@ class ClientRetry:
     factor: float | None
     quota: int | None
     read_timeout_us: int | None
+    adaptive: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,6 +272,7 @@ CLIENTS: Mapping[str, ClientRetry] = {
     "botocore_legacy": ClientRetry(5, 1_000_000, None, None, None, None),
     "botocore_standard_2020": ClientRetry(3, 1_000_000, 20_000_000, None, None, None),
     "botocore_standard_2026": ClientRetry(3, 1_000_000, 20_000_000, None, None, None),
+    "botocore_adaptive": ClientRetry(3, 1_000_000, 20_000_000, None, None, None, adaptive=True),
 }
 
 
@@ -451,6 +458,15 @@ class Settings:
             return of_trace
         return int(self.defaults.get("memory_mb", MEMORY_MB))
 
+    def duration_factor(self, function: str, of_trace: int | None, marks: Marks) -> float:
+        """Return what the durations of a function's runs are multiplied by."""
+        # The trace's own memory keeps the trace's own durations.
+        memory = self.memory_mb(function, of_trace, marks)
+        if memory == of_trace and self.memory_mb(function, memory + 1, marks) != memory:
+            return 1.0
+        table = self.value(function, "duration_factor", "off", marks)
+        return 1.0 if is_off(table) else float(table.get(str(memory), 1))
+
     def architecture(self, function: str, marks: Marks) -> str:
         """Return the architecture of a function's runs."""
         value = self.value(function, "architecture", "x86_64", marks)
@@ -595,7 +611,8 @@ def resolve_client(value: Any) -> ClientRetry:
     if not isinstance(value, Mapping):
         return CLIENTS[one_of("none" if is_off(value) else value, *CLIENTS)]
     unknown = sorted(
-        set(value) - {"max_attempts", "base_s", "cap_s", "factor", "quota", "read_timeout_s"}
+        set(value)
+        - {"mode", "max_attempts", "base_s", "cap_s", "factor", "quota", "read_timeout_s"}
     )
     if unknown:
         message = f"the reference does not model client_retry keys {unknown}"
@@ -609,6 +626,7 @@ def resolve_client(value: Any) -> ClientRetry:
         factor=None if factor == "uniform" else float(factor),
         quota=None if is_off(quota) else int(quota),
         read_timeout_us=None if is_off(read_timeout) else seconds_to_us(read_timeout),
+        adaptive=one_of(value.get("mode", "standard"), "standard", "adaptive") == "adaptive",
     )
 
 
@@ -621,12 +639,19 @@ def resolve_provision(pool: str, everything: bool, value: Any) -> Provision:
         message = f"the reference does not model provisioned_concurrency keys {unknown}"
         raise ValueError(message)
     tracking = value.get("target_tracking", "off")
-    schedule = []
-    for entry in value.get("schedule", []):
-        if "cron" in entry:
-            message = "the reference does not model schedules with cron"
-            raise ValueError(message)
-        schedule.append(ScheduleEntry(instant_of(entry["at"]), entry.get("min"), entry.get("max")))
+    schedule = [
+        ScheduleEntry(
+            at=instant_of(entry["at"]) if "at" in entry else None,
+            least=entry.get("min"),
+            most=entry.get("max"),
+            cron=entry.get("cron"),
+            rate=entry.get("rate"),
+            timezone=entry.get("timezone", "UTC"),
+            begin=instant_of(entry["start_time"]) if "start_time" in entry else None,
+            end=instant_of(entry["end_time"]) if "end_time" in entry else None,
+        )
+        for entry in value.get("schedule", [])
+    ]
     return Provision(
         pool=pool,
         everything=everything,

@@ -22,6 +22,29 @@ def test_changes_take_instants_in_three_forms(at: Any) -> None:
     assert column(result, "outcome") == ["success"] * 3 + ["throttled"]
 
 
+def test_z20_how_environments_and_events_are_handled_may_change() -> None:
+    changes = [
+        change(10, account__error__reset="destroy", account__proactive_fraction=1),
+        change(10, account__async__dispatch_s=5),
+    ]
+    result = play(
+        row(0, 1, error="crash"), row(5, 1, init_ms=1_000), row(11, 1, error="crash"),
+        row(15, 1, init_ms=1_000), event(20, 1),
+        sections={"changes": changes},
+    )  # fmt: skip
+    # Reset, then its init within the run; destroyed, then a new one whose init nobody waits for.
+    assert column(result, "cold") == [True, False, False, True, False]
+    assert column(result, "end") == [1 * S, 7 * S, 12 * S, 16 * S, 26 * S]
+
+
+def test_z20_the_choice_of_an_environment_may_change() -> None:
+    changes = [change(10, account__reuse_policy="lru")]
+    rows = [row(0, 1), row(0, 2), row(5, 1), row(11, 1)]
+    environments = column(play(*rows, sections={"changes": changes}), "environment")
+    # The second became idle last at 2 s and again at 6 s.
+    assert environments == [0, 1, 1, 0]
+
+
 def test_z1_a_change_comes_before_everything_else_at_its_instant() -> None:
     sections = {"changes": [change(1, account__concurrency=2)]}
     result = play(row(0, 9), row(1, 9), sections=sections, concurrency=1)

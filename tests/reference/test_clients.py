@@ -118,6 +118,84 @@ def test_z1_an_answer_exactly_at_the_read_timeout_is_too_late() -> None:
     assert one(play(row(0, 1.9), f={"client_retry": client}), 0, "outcome") == ("success",)
 
 
+def test_z28_a_run_that_waits_for_its_record_goes_on_without_its_client() -> None:
+    client = {"max_attempts": 2, "base_s": 1, "factor": 1, "read_timeout_s": 2}
+    # The first holds the record up to 10 s. The second waits from 1 s on, its client until 3 s;
+    # its second try queues behind its first at 4 s and is given up at 6 s. Both runs end at last:
+    # 10 to 11 s, 11 to 12 s.
+    result = play(
+        row(0, 10, "g", state_key="a"), row(1, 1, state_key="a"), f={"client_retry": client}
+    )
+    assert tries(result, 1) == [(1, "success"), (4, "success")]
+    assert one(result, 1, "outcome", "reason", "settled", "attempts", "end", "lock_wait_ms") == (
+        "error", "TimedOut", 6 * S, 2, 12 * S, 7_000,
+    )  # fmt: skip
+    assert result.summary["invocations"] == 3
+
+
+def test_z28_an_error_nobody_waits_for_counts_all_the_same() -> None:
+    client = {"max_attempts": 2, "base_s": 0, "factor": 1, "read_timeout_s": 2}
+    # Given up waiting at 3 s; the first run fails at 11 s, when the second has answered: a reader
+    # that the record lets in at 10 s together with the first is no more than 2 s late.
+    key = {"state_key": "a", "state_access": "read"}
+    result = play(
+        row(0, 4, "g", state_key="a"),
+        row(1, 1, error="handled", error_runs=1, **key),
+        f={"client_retry": client},
+    )
+    assert tries(result, 1) == [(1, "error"), (3, "success")]
+    assert one(result, 1, "outcome", "settled", "attempts", "errors") == ("error", 5 * S, 2, 1)
+
+
+def test_z28_patience_ends_before_a_wait_for_a_record_does() -> None:
+    client = {"max_attempts": 1, "read_timeout_s": 2}
+    result = play(
+        row(0, 10, "g", state_key="a"),
+        row(1, 1, state_key="a"),
+        f={"client_retry": client},
+        sections={"state": {"max_lock_wait_s": 2}},
+    )
+    assert one(result, 1, "outcome", "reason", "errors") == ("error", "TimedOut", 1)
+
+
+def test_f4_2_an_adaptive_client_sends_freely_until_the_first_throttle() -> None:
+    rows = [row(0, 1) for _ in range(5)]
+    result = play(*rows, f={"client_retry": {"mode": "adaptive", "max_attempts": 1}})
+    assert column(result, "wait_ms") == [0] * 5
+
+
+def test_f4_2_after_a_throttle_an_adaptive_client_keeps_requests_back() -> None:
+    client = {"mode": "adaptive", "max_attempts": 1}
+    # The throttle at 1 s finds no rate measured yet: 0, so the bucket fills at the least rate, one
+    # token in 2 s. The second request finds half a token and goes at 3 s; 2 answers in 2 s are 1 a
+    # second, times 0.8, the bucket's 0.5 is less, times 0.7 is below 0.5: the next goes at 5 s.
+    result = play(
+        row(0, 100, "g"), row(1), row(2), row(2.1), concurrency=1, f={"client_retry": client}
+    )
+    assert [tries(result, position) for position in (1, 2, 3)] == [
+        [(1, "throttled")], [(3, "throttled")], [(5, "throttled")],
+    ]  # fmt: skip
+
+
+def test_f4_2_an_adaptive_client_waits_for_its_token_after_its_back_off() -> None:
+    client = {"mode": "adaptive", "max_attempts": 3, "base_s": 0.5, "factor": 1}
+    # Back-off 0.5 s, but the token comes 2 s after the throttle; then 1 s, and again 2 s.
+    result = play(row(0, 3, "g"), row(1), concurrency=1, f={"client_retry": client})
+    assert tries(result, 1) == [(1, "throttled"), (3, "success")]
+    assert one(result, 1, "wait_ms", "attempts", "throttles") == (2_000, 2, 1)
+    result = play(row(0, 100, "g"), row(1), concurrency=1, f={"client_retry": client})
+    assert [at for at, _ in tries(result, 1)] == [1, 3, 5]
+
+
+def test_f4_2_the_callers_of_other_functions_have_clients_of_their_own() -> None:
+    sections = {"defaults": {"client_retry": {"mode": "adaptive", "max_attempts": 1}}}
+    result = play(
+        row(0, 3, "g"), row(1), row(2, function="h"), row(3, function="g"),
+        concurrency=1, sections=sections,
+    )  # fmt: skip
+    assert [tries(result, position)[0][0] for position in (1, 2, 3)] == [1, 2, 3]
+
+
 def test_q7_asynchronous_events_have_no_client() -> None:
     result = play(BLOCKER, row(1, source="async"), concurrency=1, f={"client_retry": "none"})
     assert one(result, 1, "outcome", "throttles") == ("success", 7)

@@ -172,6 +172,20 @@ def test_z25_a_schedule_that_lowers_max_below_the_size_lowers_it() -> None:
     assert column(play(row(0), row(11), f=f), "provisioned") == [True, False]
 
 
+def test_z25_a_schedule_may_recur() -> None:
+    # One asked for at 120 s would be READY at 210.01 s, and at 180 s none is wanted. The one of
+    # 240 s would be READY at 330.01 s, but the rate makes it two at 300 s, and at 360 s it is one
+    # again, READY at 450.01 s.
+    schedule = [
+        {"cron": "0/2 * * * ? *", "min": 1, "max": 1},
+        {"cron": "1/2 * * * ? *", "min": 0, "max": 0, "end_time": 200 * S},
+        {"rate": "5 minutes", "start_time": 0, "end_time": 400 * S, "min": 2, "max": 2},
+    ]
+    f = {"provisioned_concurrency": {"schedule": schedule}}
+    rows = [row(1, 1), row(215, 1), row(331, 1), row(395, 1), row(451, 1)]
+    assert column(play(*rows, f=f), "provisioned") == [False, False, False, False, True]
+
+
 def tracked(target: float, least: int, most: int, initial: int) -> dict[str, Any]:
     """Return a function with target tracking."""
     tracking = {"target": target, "min": least, "max": most}

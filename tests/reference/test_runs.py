@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reference.worked import change, column, one, play, row, seconds
+from reference.worked import S, change, column, one, play, row, seconds
 
 # ---- time-outs -----------------------------------------------------------------------------
 
@@ -195,3 +195,29 @@ def test_z12_aborted_inits_are_not_billed_unless_asked() -> None:
     assert billed() == 12_000
     assert billed(billing={"aborted_init": True}) == 22_000
     assert billed(billing={"aborted_init": True}, era="2023-11") == 12_000
+
+
+def test_f3_1_durations_by_memory_are_those_of_the_trace_times_a_factor() -> None:
+    f = {"memory_mb": 512, "duration_factor": {"512": 2.5, "1024": 0.5}}
+    later = change(50, functions__f__memory_mb=1_024), change(70, functions__f__memory_mb=2_048)
+    result = play(
+        row(0, 2, extension_ms=1_000), row(60, 2), row(80, 2), f=f,
+        sections={"changes": list(later)},
+    )  # fmt: skip
+    assert column(result, "end") == [5 * S, 61 * S, 82 * S]
+    # The answer comes before the extension's 2.5 s.
+    assert column(result, "settled")[0] == 2_500_000
+
+
+def test_f3_1_the_memory_of_the_trace_keeps_its_durations() -> None:
+    defaults = {"memory_mb": 512, "duration_factor": {"512": 2}}
+    rows = [row(0, 1, memory_mb=512), row(10, 1)]
+    assert [end / S for end in column(play(*rows[:1], sections={"defaults": defaults}), "end")] == [
+        1
+    ]
+    result = play(
+        row(0, 1, memory_mb=512), row(10, 1, memory_mb=None), sections={"defaults": defaults}
+    )
+    assert column(result, "end") == [1 * S, 12 * S]
+    # What the function has of its own comes before the trace's (Z43).
+    assert column(play(*rows[:1], f=defaults), "end") == [2 * S]

@@ -185,7 +185,7 @@ def test_set_takes_several_the_last_wins() -> None:
         (
             "functions.f.duration_factor=5",
             "functions.f.duration_factor",
-            "does not model",
+            "5 is an integer; expected a table of factors by memory in MB",
         ),
         ("account.idle=" + "[" * 100, "", "nested deeper than 32"),
     ],

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_replay.scenario import FACTS, Origin, ResolvedFunction, Scenario, limits
+from lambda_replay.scenario import FACTS, Origin, Resolved, ResolvedFunction, Scenario, limits
 from lambda_replay.scenario.globs import compile_glob, literal_characters, literal_prefix
 from lambda_replay.scenario.limits import ERAS, Range, Setting
 from lambda_replay.scenario.models import SECTIONS
@@ -24,7 +24,7 @@ from lambda_replay.scenario.section import fields_of, takes_of
 from lambda_replay.scenario.units import ms_to_us, s_to_us
 
 #: Digest of the scenario that says nothing. It changes only with what a replay depends on.
-EMPTY_DIGEST = "d82ca7c6262a0b3b3fa31cbb2bc763551d00fb44248a8e96ca1c56b5babf7320"
+EMPTY_DIGEST = "ac94c690c21b32dc3c090a3669bf598ada3d5e1e572208c9530397a442c29d53"
 
 
 def plain_function(
@@ -35,6 +35,7 @@ def plain_function(
         memory_mb=memory,
         memory_is_own=own,
         default_memory_mb=default,
+        duration_factors=(),
         architecture=architecture,
         init_us=init_us,
         init_billed=init_billed,
@@ -51,9 +52,17 @@ def plain_function(
     )
 
 
+def core_values(resolved: Resolved) -> dict[str, Any]:
+    """Give some of what the core takes for the account."""
+    values = resolved.core_epochs()
+    names = ("seed", "idle", "max_lifetime_us", "billing_unit_us")
+    concurrency = values["limits"][0][1]["concurrency"]
+    return {"concurrency": concurrency, **{name: values[name] for name in names}}
+
+
 def test_no_scenario_is_a_scenario() -> None:
     resolved = Scenario().resolve()
-    assert resolved.core_config() == {
+    assert core_values(resolved) == {
         "seed": 0,
         "concurrency": 1000,
         "idle": ("halving", 380_000_000),
@@ -61,7 +70,6 @@ def test_no_scenario_is_a_scenario() -> None:
         "billing_unit_us": 1_000,
     }
     assert resolved.function("any") == plain_function(128, "x86_64", 0, True, False)
-    assert resolved.function("any").core_config() == {"init_us": 0, "init_billed": True}
     assert resolved.account.era == "2025-08" and resolved.account.reuse_policy == "mru"
     assert Scenario.loads("").resolve() == resolved
 
@@ -97,7 +105,7 @@ load = 1.0
     scenario = Scenario.load(path)
     assert scenario.source == str(path)
     resolved = scenario.resolve()
-    assert resolved.core_config() == {
+    assert core_values(resolved) == {
         "seed": 2**64 - 1,
         "concurrency": 500,
         "idle": ("uniform", 1_500_000, 2_000_000),
@@ -164,7 +172,7 @@ def test_there_are_no_other_eras() -> None:
 )
 def test_idle_policies(era: str, idle: object, expected: tuple[Any, ...]) -> None:
     scenario = Scenario(account={"era": era, "idle": idle})
-    assert scenario.resolve().core_config()["idle"] == expected
+    assert scenario.resolve().core_epochs()["idle"] == expected
 
 
 @pytest.mark.parametrize(
@@ -178,7 +186,7 @@ def test_idle_policies(era: str, idle: object, expected: tuple[Any, ...]) -> Non
 )
 def test_lifetimes(lifetime: object, expected: tuple[int, int] | None) -> None:
     scenario = Scenario(account={"env": {"max_lifetime": lifetime}})
-    assert scenario.resolve().core_config()["max_lifetime_us"] == expected
+    assert scenario.resolve().core_epochs()["max_lifetime_us"] == expected
 
 
 @pytest.mark.parametrize(

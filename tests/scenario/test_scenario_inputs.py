@@ -236,7 +236,6 @@ def test_any_data_is_accepted_or_refused_with_problems(sections: dict[str, Any])
         assert all(problem.message and problem.code for problem in error.problems)
         assert str(error).count("\n") == len(error.problems) - 1
     else:
-        scenario.resolve().core_config()
         scenario.resolve().core_epochs()
         scenario.resolve().function_epochs("f:live")
         assert isinstance(scenario.findings(), tuple)

@@ -9,11 +9,14 @@ from typing import Any
 import click
 
 from lambda_replay.cli.compare import compare
+from lambda_replay.cli.convert import convert
+from lambda_replay.cli.generate import generate
+from lambda_replay.cli.inspect import inspect
 from lambda_replay.cli.run import run
 from lambda_replay.cli.samples import samples
 from lambda_replay.cli.scenario import scenario
-from lambda_replay.cli.sweep import sweep
 from lambda_replay.cli.session import PROGRAM, PipeClosed
+from lambda_replay.cli.sweep import sweep
 
 __all__ = ["app"]
 
@@ -81,5 +84,8 @@ def app() -> None:
 app.add_command(run)
 app.add_command(compare)
 app.add_command(sweep)
+app.add_command(inspect)
+app.add_command(convert)
+app.add_command(generate)
 app.add_command(scenario)
 app.add_command(samples)

@@ -31,7 +31,7 @@ _READING = (
     click.option(
         "--map",
         "maps",
-        metavar="COL=NAME,…",
+        metavar="COL=NAME,...",
         multiple=True,
         help="What columns are called in the trace: timestamp=ts,duration_ms=latency; numbers may"
         " have a unit: timestamp_s, duration_s, end_ms.",
@@ -124,7 +124,7 @@ def _columns(maps: Sequence[str]) -> dict[str, str]:
     for pair in (pair for text in maps for pair in text.split(",")):
         target, equals, name = pair.partition("=")
         if not (target.strip() and equals and name.strip()):
-            message = f"--map takes COL=NAME,…, such as timestamp=ts; found {show(pair)}"
+            message = f"--map takes COL=NAME,..., such as timestamp=ts; found {show(pair)}"
             raise click.UsageError(message)
         if target.strip() in columns:
             message = f"--map names {target.strip()} twice"

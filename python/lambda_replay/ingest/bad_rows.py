@@ -22,6 +22,7 @@ from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.canonical import CANONICAL, Canonical
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import Format, detect
+from lambda_replay.names import LONGEST_NAME
 from lambda_replay.output import TemporaryFolder, atomic_path, writing
 from lambda_replay.readers.base import ReadOptions
 from lambda_replay.readers.files import File
@@ -43,8 +44,6 @@ _BATCH_ROWS: Final = 131_072
 #: Instants and spans that the core takes.
 _INSTANTS: Final = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 _SPAN_MS: Final = 366 * 86_400_000.0
-#: Longest name of a function, in bytes.
-_LONGEST_NAME: Final = 1_024
 
 _SPANS: Final = ("duration_ms", "init_ms", "extension_ms", "init_ahead_ms")
 #: Whole numbers: type, least, most.
@@ -455,7 +454,7 @@ def _column(
         return text, [
             (text.is_null(), "function is null"),
             (text.str.strip_chars() == "", "function is empty"),
-            (text.str.len_bytes() > _LONGEST_NAME, f"function has more than {_LONGEST_NAME} bytes"),
+            (text.str.len_chars() > LONGEST_NAME, f"function has more than {LONGEST_NAME} letters"),
         ]
     words_of = {**_WORDS, **({} if sources is None else {"source": tuple(sorted(sources))})}
     if name in words_of:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from lambda_replay.exceptions import TraceError, show
+from lambda_replay.exceptions import ResourceError, TraceError, show
 from lambda_replay.ingest.faults import reading
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ TEXT_TYPES: Final[dict[str, Any]] = {
 
 MEASURED_KEY: Final = "lambda_replay.measured"
 ASSUMED_KEY: Final = "lambda_replay.assumed"
+INGEST_KEY: Final = "lambda_replay.ingest"
 
 
 class Format(Enum):
@@ -56,6 +57,8 @@ class Notes:
 
     measured: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+    #: What was read when the file was written, a report per format.
+    ingest: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,12 @@ def detect(path: Path, *, shown: str) -> Detected:
             raise TraceError(message, source=shown, code="LR-T-EMPTY")
         _refuse_containers(head, shown)
         if head.startswith(b"PAR1"):
+            _refuse_claims(path, shown)
             return Detected(Format.PARQUET, _notes(path))
         if head.startswith(b"ARROW1"):
             return Detected(Format.IPC)
         if head.startswith(b"\x1f\x8b"):
+            _refuse_bomb(path, shown)
             with gzip.open(path) as file:
                 head = file.read(_HEAD)
         elif head.startswith(b"\x28\xb5\x2f\xfd"):
@@ -116,12 +121,17 @@ def detect(path: Path, *, shown: str) -> Detected:
     return Detected(Format.NDJSON if text.startswith(b"{") else Format.CSV)
 
 
+_PICKLE: Final = "a pickle, which runs whatever code is in it when it is read"
+_UNPICKLE: Final = "pandas.read_pickle(...).to_parquet(...), in an environment you can lose"
+
 _CONTAINERS: Final = {
     b"PK\x03\x04": ("a zip archive", "unzip"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "7z x"),
     b"Rar!": ("a rar archive", "unrar x"),
     b"\xfd7zXZ\x00": ("packed with xz", "xz -d"),
     b"BZh": ("packed with bzip2", "bzip2 -d"),
+    b"\x80\x04": (_PICKLE, _UNPICKLE),
+    b"\x80\x05": (_PICKLE, _UNPICKLE),
 }
 
 
@@ -129,7 +139,8 @@ def _refuse_containers(head: bytes, shown: str) -> None:
     for magic, (kind, command) in _CONTAINERS.items():
         if head.startswith(magic):
             message = f"{shown} is {kind}"
-            hint = f"unpack it first: {command}"
+            verb = "convert" if kind == _PICKLE else "unpack"
+            hint = f"{verb} it first: {command}"
             raise TraceError(message, source=shown, code="LR-T-FORMAT", hint=hint)
     if head.startswith(b"version https://git-lfs"):
         message = f"{shown} is a Git LFS pointer, not the file itself"
@@ -138,6 +149,36 @@ def _refuse_containers(head: bytes, shown: str) -> None:
         message = f"{shown} is UTF-16"
         hint = "convert it: iconv -f UTF-16 -t UTF-8"
         raise TraceError(message, source=shown, code="LR-T-FORMAT", hint=hint)
+
+
+#: Rows that a byte of Parquet can stand for in a trace of any size, whose instants differ.
+_ROWS_PER_BYTE: Final = 20
+_MANY_ROWS: Final = 50_000_000
+#: How much smaller text gets; more is a bomb, or nothing but one letter.
+_RATIO: Final = 1_000
+_DEFLATE_RATIO: Final = 1_032
+
+
+def _refuse_claims(path: Path, shown: str) -> None:
+    """Refuse a file that unpacks to what no trace is like, before it fills the memory."""
+    size = path.stat().st_size
+    rows = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+    if rows > _MANY_ROWS and rows > _ROWS_PER_BYTE * size:
+        message = f"{shown} claims {rows:,} rows in {size:,} bytes: it would not fit into memory"
+        raise ResourceError(message, code="LR-R-BOMB", hint="is it a trace?")
+
+
+def _refuse_bomb(path: Path, shown: str) -> None:
+    """Refuse a gzip file that says of itself that it unpacks to far more than text does."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 4))
+        # Modulo 2^32, which is enough for what is small.
+        unpacked = int.from_bytes(file.read(4), "little")
+    # Deflate packs 1,032 : 1 at most; a number above that is no length, and the file is cut off.
+    if _RATIO * size < unpacked <= _DEFLATE_RATIO * size:
+        message = f"{shown} unpacks from {size:,} to {unpacked:,} bytes: no text is so regular"
+        raise ResourceError(message, code="LR-R-BOMB", hint="is it a trace?")
 
 
 def _notes(path: Path) -> Notes:
@@ -150,7 +191,12 @@ def _notes(path: Path) -> Notes:
             return ()
         return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
-    return Notes(sentences(MEASURED_KEY), sentences(ASSUMED_KEY))
+    try:
+        told = json.loads(metadata.get(INGEST_KEY, "[]"))
+    except ValueError:
+        told = []
+    ingest = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return Notes(sentences(MEASURED_KEY), sentences(ASSUMED_KEY), tuple(ingest))
 
 
 def scan_file(file: str) -> pl.LazyFrame:

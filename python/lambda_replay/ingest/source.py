@@ -242,6 +242,10 @@ def _with_group(
                 notes = detect(Path(file.path), shown=file.shown).notes
                 measured.extend(notes.measured)
                 assumed.extend(notes.assumed)
+                for former in notes.ingest:
+                    report.throttles = str(former.get("throttles", report.throttles))
+                    if former.get("format") != CANONICAL.name:
+                        report.note(f"converted from {former.get('format')}")
         for file in members:
             with reading(file.shown):
                 frame = scan_file(file.path)

@@ -19,7 +19,7 @@ from polars.io.plugins import register_io_source
 from lambda_replay import _core
 from lambda_replay.exceptions import IntegrityError, TraceError, escape
 from lambda_replay.ingest.batches import scan_batches
-from lambda_replay.ingest.formats import ASSUMED_KEY, MEASURED_KEY
+from lambda_replay.ingest.formats import ASSUMED_KEY, INGEST_KEY, MEASURED_KEY
 from lambda_replay.ingest.order import sorted_batches
 from lambda_replay.ingest.wire import _instant, _span
 from lambda_replay.output import atomic_path, writing
@@ -36,7 +36,6 @@ __all__ = ["Written", "canonical", "verify", "write_trace"]
 
 DIGEST_KEY: Final = "lambda_replay.digest"
 CRC_KEY: Final = "lambda_replay.crc32"
-INGEST_KEY: Final = "lambda_replay.ingest"
 VERSION_KEY: Final = "lambda_replay.version"
 #: Stands in the file where its own checksum will, and counts as this when it is computed.
 _NO_CRC: Final = b"crc32:00000000"

@@ -104,11 +104,10 @@ class Azure2019(Reader):
             " whatever its trigger"
         )
         return expand_counts(
-            lambda: functions,
+            functions,
             lambda: _blocks(days, index),
             report,
             options,
-            has_memory=functions.memory_mb is not None,
         )
 
 
@@ -131,7 +130,10 @@ def _siblings(files: Sequence[File], kind: str) -> str:
     what = {"counts": "invocations", "durations": "durations"}[kind]
     hint = f"give the file with the {what} too"
     folder = Path(files[0].path).parent
-    near = sorted(folder.glob(f"*{what.rstrip('s')}*.csv"))[:3]
+    near = sorted(folder.glob(f"*{what.rstrip('s')}*.csv"))
+    stem = Path(files[0].path).name.split(".")[0].rpartition("_")[0]
+    own = [path for path in near if stem and path.name.startswith(stem)]
+    near = (own or near)[:3]
     if near:
         hint += f": {', '.join(map(str, near))}"
     return hint + ("; or --duration-ms N for all of them" if kind == "durations" else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -80,12 +80,15 @@ class Functions:
         Whether invocations are evenly spaced unless the user says otherwise.
     memory_mb
         UInt32, null where it is not known; None: the source does not say.
+    init_ms
+        Duration µs, or None.
     """
 
     names: pl.Series
     laws: pl.DataFrame
     timers: pl.Series | None = None
     memory_mb: pl.Series | None = None
+    init_ms: pl.Series | None = None
     categories: pl.Categories = field(default_factory=pl.Categories.random)
 
     def table(self, options: ReadOptions) -> pl.DataFrame:
@@ -127,42 +130,40 @@ def log_normal_law(mean: pl.Expr, sigma: float) -> list[pl.Expr]:
 
 
 def expand_counts(
-    functions: Callable[[], Functions],
+    known: Functions,
     blocks: Callable[[], Iterable[tuple[int, Block]]],
     report: IngestReport,
     options: ReadOptions,
-    *,
-    has_memory: bool,
 ) -> pl.LazyFrame:
     """Make a trace of counts.
 
     Parameters
     ----------
-    functions
-        Gives the functions; asked once per trace.
+    known
+        The functions of the source.
     blocks
         Begins a pass over the counts: how many of them are bad and left out, and the block, in
         order of time.
     report, options
         Of the reader.
-    has_memory
-        Whether :attr:`Functions.memory_mb` is given.
     """
     if options.placement is not None and options.placement not in PLACEMENTS:
         message = f"placement is {show(options.placement)}; one of {', '.join(PLACEMENTS)}"
         raise TraceError(message, code="LR-T-OPTION")
-    known = functions()
     table = known.table(options)
     names = known.names.cast(pl.Categorical(known.categories))
     codes = names.to_physical()
-    memory = known.memory_mb
-    schema = {
+    extras = [
+        (name, series)
+        for name, series in (("init_ms", known.init_ms), ("memory_mb", known.memory_mb))
+        if series is not None
+    ]
+    schema: dict[str, Any] = {
         "timestamp": pl.Datetime("us", "UTC"),
         "function": pl.Categorical(known.categories),
         "duration_ms": pl.Duration("us"),
     }
-    if has_memory:
-        schema["memory_mb"] = pl.UInt32()
+    schema.update({name: series.dtype for name, series in extras})
     _say(report, options, table)
 
     def batches() -> Iterator[pl.DataFrame]:
@@ -185,8 +186,7 @@ def expand_counts(
                     codes.gather(place).cat.to(schema["function"]).alias("function"),
                     rows["duration_ms"].cast(pl.Duration("us")),
                 ]
-                if memory is not None:
-                    columns.append(memory.gather(place).alias("memory_mb"))
+                columns += [series.gather(place).alias(name) for name, series in extras]
                 frame = pl.DataFrame(columns)
                 for at in range(0, frame.height, _BATCH_ROWS):
                     yield frame[at : at + _BATCH_ROWS]

@@ -72,7 +72,7 @@ class FaaSRail(Reader):
 
         report.inferred["duration_ms"] = "the work's mean"
         report.inferred["date"] = "1970-01-01: an experiment begins when it is started"
-        return expand_counts(lambda: functions, blocks, report, options, has_memory=False)
+        return expand_counts(functions, blocks, report, options)
 
 
 def _minutes(header: Sequence[str]) -> list[str]:

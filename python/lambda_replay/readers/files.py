@@ -94,7 +94,10 @@ class File:
             return list(self.parquet_schema)
         if not self.lines or self.text.lstrip().startswith(("{", "[", "<")):
             return []
-        return [name.strip() for name in next(csv.reader(io.StringIO(self.lines[0])), [])]
+        try:
+            return [name.strip() for name in next(csv.reader(io.StringIO(self.lines[0])), [])]
+        except csv.Error:  # a field of more than 128 KiB is no name
+            return []
 
     @cached_property
     def columns(self) -> frozenset[str]:

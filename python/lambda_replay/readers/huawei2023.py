@@ -108,11 +108,10 @@ class Huawei2023(Reader):
             else f"{options.duration_ms:g} ms for all (--duration-ms)"
         )
         return expand_counts(
-            lambda: functions,
+            functions,
             lambda: _blocks(requests, delays, names, unit),
             report,
             options,
-            has_memory=has_memory,
         )
 
 

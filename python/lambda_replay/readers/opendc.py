@@ -67,11 +67,10 @@ class OpenDC(Reader):
         report.inferred["date"] = "1970-01-01: the data set counts from its first minute"
         columns = ["bucket", "function", "count", "mean"]
         return expand_counts(
-            lambda: functions,
+            functions,
             lambda: blocks_of(cells.select(columns), len(names), _MINUTE * 1_000, _ORIGIN),
             report,
             options,
-            has_memory=functions.memory_mb is not None,
         )
 
 

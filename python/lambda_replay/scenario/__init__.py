@@ -5,14 +5,12 @@ from __future__ import annotations
 from lambda_replay.scenario.choices import FACTS, Undocumented
 from lambda_replay.scenario.epoch import Epoch, Idle, ResolvedAccount, ResolvedFunction
 from lambda_replay.scenario.origins import Origin
-from lambda_replay.scenario.resolved import AccountConfig, FunctionConfig, Resolved
+from lambda_replay.scenario.resolved import Resolved
 from lambda_replay.scenario.scenario import Scenario
 
 __all__ = [
     "FACTS",
-    "AccountConfig",
     "Epoch",
-    "FunctionConfig",
     "Idle",
     "Origin",
     "Resolved",

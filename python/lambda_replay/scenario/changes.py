@@ -41,6 +41,10 @@ _CHANGEABLE: Final = (
     "requests_per_second",
     "scaling",
     "init_timeout_s",
+    "reuse_policy",
+    "proactive_fraction",
+    "error",
+    "async",
 )
 #: Keys of event sources that may change; type, function, shards and what shapes their machines
 #: may not.
@@ -62,8 +66,9 @@ CHANGEABLE: Final = (
 _FIXED_OF_SCALING: Final = ("scope", "mode")
 _MAY_CHANGE: Final = (
     "these may: account.concurrency, account.min_unreserved, account.requests_per_second, "
-    "account.scaling (not its scope and mode), account.init_timeout_s, defaults.*, "
-    "functions.NAME.* and most of event_sources.NAME.*"
+    "account.scaling (not its scope and mode), account.init_timeout_s, account.reuse_policy, "
+    "account.proactive_fraction, account.error, account.async, defaults.*, functions.NAME.* and "
+    "most of event_sources.NAME.*"
 )
 
 

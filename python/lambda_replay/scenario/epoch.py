@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from lambda_replay.names import LATEST, split
 from lambda_replay.scenario.functions import runtime_family
 from lambda_replay.scenario.limits import TYPICAL_INIT_MS
+from lambda_replay.scenario.recurrence import Recurring
 from lambda_replay.scenario.resolve_sources import ResolvedSource
 from lambda_replay.scenario.units import ms_to_us
 
@@ -61,12 +62,33 @@ class Pool(NamedTuple):
     tracking: Tracking | None
     #: Instant, min, max; in order of time.
     schedule: tuple[tuple[int, int | None, int | None], ...]
+    #: Where each of these stands in the schedule as given.
+    places: tuple[int, ...] = ()
+    recurring: tuple[Recurring, ...] = ()
+
+    def within(self, span_us: tuple[int, int] | None) -> list[tuple[int, int | None, int | None]]:
+        """Give the schedule with all that recurs in a stretch of time."""
+        if not self.recurring or span_us is None:
+            return list(self.schedule)
+        found = [
+            (at, place, low, high)
+            for place, (at, low, high) in zip(self.places, self.schedule, strict=True)
+        ]
+        found += [
+            (at, one.place, one.min, one.max)
+            for one in self.recurring
+            for at in one.instants(*span_us)
+        ]
+        found.sort(key=lambda entry: entry[:2])
+        return [(at, low, high) for at, _, low, high in found]
 
     def most(self) -> int:
         """Give the most environments that it may have."""
-        sizes = [self.initial, *(least or 0 for _, least, _ in self.schedule)]
+        bounds = [(low, high) for _, low, high in self.schedule]
+        bounds += [(one.min, one.max) for one in self.recurring]
+        sizes = [self.initial, *(least or 0 for least, _ in bounds)]
         if self.tracking is not None:
-            sizes += [self.tracking.max, *(most or 0 for _, _, most in self.schedule)]
+            sizes += [self.tracking.max, *(most or 0 for _, most in bounds)]
         return max(sizes)
 
 
@@ -79,6 +101,8 @@ class Client(NamedTuple):
     factor: float | None
     quota: int | None
     read_timeout_us: int | None
+    #: Whether the callers of a function share a client that limits its own rate.
+    adaptive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +161,12 @@ class ResolvedAccount:
             "rps": self.rps,
             "rps_on": self.rps is not None,
             "scaling": None if scaling is None else scaling._asdict(),
+            "reuse": self.reuse_policy,
+            "error_reset": self.error_reset,
+            "proactive_fraction": self.proactive_fraction,
+            "jitter_half": self.jitter_half,
+            "expiry": self.expiry,
+            "dispatch_us": self.dispatch_us,
         }
 
 
@@ -152,6 +182,8 @@ class ResolvedFunction:
         Whether a section of the function, rather than [defaults], gave ``memory_mb``.
     default_memory_mb
         What [defaults] says.
+    duration_factors
+        By memory, what durations are multiplied by.
     init_us
         What a cold start adds where the trace has no ``init_ms``.
     reserved, provisioned
@@ -161,6 +193,7 @@ class ResolvedFunction:
     memory_mb: int
     memory_is_own: bool
     default_memory_mb: int
+    duration_factors: tuple[tuple[int, float], ...]
     architecture: str
     init_us: int
     init_billed: bool
@@ -175,12 +208,11 @@ class ResolvedFunction:
     on_failure: str | None
     client: Client | None
 
-    def core_config(self) -> dict[str, Any]:
-        """Give what the core without epochs takes."""
-        return {"init_us": self.init_us, "init_billed": self.init_billed}
+    def core_epoch(self, span_us: tuple[int, int] | None = None) -> dict[str, Any]:
+        """Give the plain values that the core takes for one epoch, but for the faults.
 
-    def core_epoch(self) -> dict[str, Any]:
-        """Give the plain values that the core takes for one epoch, but for the faults."""
+        ``span_us``: the stretch of time for which it needs the instants of what recurs.
+        """
         client = self.client
         return {
             "init_us": self.init_us,
@@ -189,6 +221,7 @@ class ResolvedFunction:
             "init_timeout_us": self.init_timeout_us,
             "memory_mb": self.memory_mb if self.memory_is_own else None,
             "default_memory_mb": self.default_memory_mb,
+            "duration_factor": float(dict(self.duration_factors).get(self.memory_mb, 1)),
             "arm": self.architecture == "arm64",
             "ephemeral_mb": self.ephemeral_mb,
             "restore_us": self.restore_us,
@@ -201,7 +234,7 @@ class ResolvedFunction:
                     pool.qualifier,
                     pool.initial,
                     None if pool.tracking is None else pool.tracking._asdict(),
-                    list(pool.schedule),
+                    pool.within(span_us),
                 )
                 for pool in self.provisioned
             ],

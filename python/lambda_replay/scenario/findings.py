@@ -160,7 +160,9 @@ def _provisioned(
         )
         yield Finding(path, message)
     limit = checked.epochs[0].account.concurrency
-    is_fixed = not any(pool.schedule or pool.tracking for pool in function.provisioned)
+    is_fixed = not any(
+        pool.schedule or pool.recurring or pool.tracking for pool in function.provisioned
+    )
     if units and is_fixed and limit <= _LOW:
         message = (
             f"{units} of {limit} units are held all the time, idle or not; "
@@ -168,7 +170,8 @@ def _provisioned(
         )
         yield Finding(path, message)
     for pool in function.provisioned:
-        if pool.tracking and not pool.initial and not pool.tracking.min and not pool.schedule:
+        scheduled = pool.schedule or pool.recurring
+        if pool.tracking and not pool.initial and not pool.tracking.min and not scheduled:
             message = (
                 "target tracking never scales from 0: without environments there is no metric; "
                 "give initial or min (F3.9)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Annotated, Any, Final, cast
 
@@ -9,6 +10,7 @@ from pydantic import Field, RootModel, model_validator
 
 from lambda_replay.scenario import limits
 from lambda_replay.scenario.eras import Era
+from lambda_replay.scenario.recurrence import CronError, is_timezone, parse_cron, parse_rate
 from lambda_replay.scenario.section import Section, about
 from lambda_replay.scenario.takes import (
     INSTANT,
@@ -68,20 +70,60 @@ class TrackingSection(Section):
         return self
 
 
+_CRON: Final = 'six fields as AWS has them, such as "0 8 ? * MON-FRI *"'
+_RATE: Final = 'a rate as AWS has it, such as "5 minutes"'
+_TIMEZONE: Final = 'a name of the IANA database, such as "Europe/Berlin"'
+
+
+def _check_cron(value: object, _era: Era) -> str:
+    if not isinstance(value, str):
+        fail("type")
+    try:
+        parse_cron(value)
+    except CronError as error:
+        fail("contradiction", detail=str(error))
+    return value
+
+
+def _check_rate(value: object, _era: Era) -> str:
+    if not isinstance(value, str):
+        fail("type")
+    try:
+        parse_rate(value)
+    except CronError as error:
+        fail("contradiction", detail=str(error))
+    return value
+
+
+def _check_timezone(value: object, _era: Era) -> str:
+    if not isinstance(value, str):
+        fail("type")
+    if not is_timezone(value):
+        fail("choice")
+    return value
+
+
 class ScheduleSection(Section):
-    """An entry of ``schedule``: other bounds from an instant on (Z25)."""
+    """An entry of ``schedule``: other bounds from an instant on, or again and again (Z25)."""
 
     at: Annotated[int | None, INSTANT] = Field(default=None, description="From when on.")
-    cron: Annotated[
-        str | None,
-        Takes(
-            lambda value, era: fail(
-                "not_modelled", what="schedules by cron expression", rule="Z25"
-            ),
-            "at = a date and time",
-            str,
-        ),
-    ] = Field(default=None, description="Not modelled yet: write at.")
+    cron: Annotated[str | None, Takes(_check_cron, _CRON, str)] = Field(
+        default=None,
+        description="When, again and again: AWS's six fields minutes, hours, day of month, month, "
+        "day of week, year.",
+    )
+    rate: Annotated[str | None, Takes(_check_rate, _RATE, str)] = Field(
+        default=None, description="How often, from start_time on."
+    )
+    timezone: Annotated[str | None, Takes(_check_timezone, _TIMEZONE, str)] = Field(
+        default=None, description='Of cron. Default "UTC".'
+    )
+    start_time: Annotated[int | None, INSTANT] = Field(
+        default=None, description="First time of what recurs; it takes place then, too."
+    )
+    end_time: Annotated[int | None, INSTANT] = Field(
+        default=None, description="What recurs does not take place after it."
+    )
     min: Annotated[int | None, whole(_COUNTS)] = Field(
         default=None, description="Fewest environments from then on."
     )
@@ -91,8 +133,25 @@ class ScheduleSection(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> ScheduleSection:
-        if self.at is None and self.cron is None:
-            fail("missing_key", at="at", expected="a date and time such as 2026-03-01T12:00:00Z")
+        given = [key for key in ("at", "cron", "rate") if getattr(self, key) is not None]
+        if not given:
+            fail(
+                "missing_key",
+                at="at",
+                expected="a date and time such as 2026-03-01T12:00:00Z, or cron or rate",
+            )
+        if len(given) > 1:
+            fail("contradiction", at=given[1], detail=f"{given[0]} says already when")
+        if self.timezone is not None and self.cron is None:
+            fail("contradiction", at="timezone", detail="it is for cron; instants have their own")
+        if self.rate is not None and self.start_time is None:
+            fail("contradiction", at="rate", detail="it needs start_time to count from")
+        if self.at is not None:
+            for key in ("start_time", "end_time"):
+                if getattr(self, key) is not None:
+                    fail("contradiction", at=key, detail="at is an instant of its own")
+        if self.end_time is not None and self.end_time < (self.start_time or self.end_time):
+            fail("contradiction", at="end_time", detail="it is before start_time")
         if self.min is None and self.max is None:
             fail("contradiction", detail="an entry needs min, max or both")
         _check_bounds(self.min, self.max)
@@ -133,7 +192,29 @@ class PoolSection(Section):
             if most is not None and least > most:
                 detail = f"from schedule[{i}] on min {least} is above max {most}"
                 fail("contradiction", at="schedule", detail=detail)
+        self._check_recurring()
         return self
+
+    def _check_recurring(self) -> None:
+        """Refuse bounds that may cross: what recurs may come after any other entry."""
+        if all(entry.at is not None for entry in self.schedule):
+            return
+        bounds = [(i, entry.min, entry.max) for i, entry in enumerate(self.schedule)]
+        if self.target_tracking is not None:
+            bounds.append((-1, self.target_tracking.min, self.target_tracking.max))
+        for i, least, most in bounds:
+            for j, other_least, other_most in bounds:
+                if least is None or other_most is None or least <= other_most:
+                    continue
+                # One that gives both leaves nothing of another.
+                if (most is None and i >= 0) or (other_least is None and j >= 0):
+                    one = f"schedule[{i}]" if i >= 0 else "target_tracking"
+                    other = f"schedule[{j}]" if j >= 0 else "target_tracking"
+                    detail = (
+                        f"min {least} of {one} may meet max {other_most} of {other}; "
+                        "write min and max in both"
+                    )
+                    fail("contradiction", at="schedule", detail=detail)
 
 
 class _ByQualifier(RootModel[dict[str, PoolSection]]):
@@ -177,6 +258,14 @@ def _check_provisioned(value: object, era: Era) -> Provisioned | str:
 class ClientSection(Section):
     """``client_retry`` as a table: what a synchronous caller does about a 429 (Z28)."""
 
+    mode: Annotated[str | None, choice(*limits.CLIENT_MODES)] = Field(
+        default=None,
+        description=about(
+            "AWS's name of the retry mode; adaptive: the callers of a function share a client "
+            "that limits its own rate.",
+            limits.CLIENT_MODE,
+        ),
+    )
     max_attempts: Annotated[int | None, whole(limits.CLIENT_ATTEMPTS_RANGE.value)] = Field(
         default=None, description=about("Tries in all.", limits.CLIENT_ATTEMPTS)
     )
@@ -209,6 +298,13 @@ CLIENTS: Final[dict[str, dict[str, Any] | None]] = {
     "botocore_legacy": {"max_attempts": 5, "base_s": 1, "cap_s": "off", "factor": "uniform"},
     "botocore_standard_2020": {"max_attempts": 3, "base_s": 1, "cap_s": 20, "factor": "uniform"},
     "botocore_standard_2026": {"max_attempts": 3, "base_s": 1, "cap_s": 20, "factor": "uniform"},
+    "botocore_adaptive": {
+        "mode": "adaptive",
+        "max_attempts": 3,
+        "base_s": 1,
+        "cap_s": 20,
+        "factor": "uniform",
+    },
     # AWS's best practice: interval 2 s, 6 retries, back-off 2.
     "step_functions": {"max_attempts": 7, "base_s": 2, "cap_s": "off", "factor": 1},
 }
@@ -231,11 +327,44 @@ def _check_runtime(value: object, _era: Era) -> str:
     return value
 
 
+_FACTORS: Final = 'a table of factors by memory in MB, such as { "512" = 2.0 }, or "off"'
+
+
+def _check_factors(value: object, era: Era) -> dict[int, Number]:
+    if value == "off":
+        return {}
+    if not isinstance(value, dict):
+        fail("type")
+    found: dict[int, Number] = {}
+    for key, factor in value.items():
+        size = int(key) if re.fullmatch(r"[1-9]\d{0,8}", key) else 0
+        if size not in era.memory_mb.value:
+            valid = era.memory_mb.value
+            detail = f"{key} is no size of memory: {valid.minimum} to {valid.maximum} MB"
+            fail("contradiction", detail=detail)
+        if (
+            isinstance(factor, bool)
+            or not isinstance(factor, (int, float))
+            or not limits.DURATION_FACTOR_MIN.value <= factor <= limits.FACTOR_MAX.value
+        ):
+            low, high = limits.DURATION_FACTOR_MIN.value, limits.FACTOR_MAX.value
+            fail("type", at=key, expected=f"a number from {low} to {high}")
+        found[size] = factor
+    return found
+
+
 class FunctionSection(Section):
     """``[defaults]`` or ``[functions.NAME]``."""
 
     memory_mb: Annotated[int | None, whole(lambda era: era.memory_mb.value, "MB")] = Field(
         default=None, description=about("Memory of the function, for cost.", limits.MEMORY_MB)
+    )
+    duration_factor: Annotated[
+        dict[int, Number] | None, Takes(_check_factors, _FACTORS, dict[str, float] | str)
+    ] = Field(
+        default=None,
+        description="Durations by memory_mb, relative to the trace's; a size that is not listed "
+        'keeps them. Default "off".',
     )
     timeout_s: Annotated[
         int | str | None, whole(lambda era: era.timeout_s.value, "seconds", "off")

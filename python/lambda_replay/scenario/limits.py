@@ -170,6 +170,8 @@ TYPICAL_INIT_MS: Final = Setting(
     source="Shilkov 2021-01, client-side medians; dotnet at 2 GB, image: a Docker image",
     documented=False,
 )
+#: A run takes some time, whatever its memory.
+DURATION_FACTOR_MIN: Final = Setting(0.001, rule="-", source="bound of our own", documented=False)
 TIMEOUT_S: Final = Setting(
     "off",
     rule="F3.1",
@@ -194,6 +196,10 @@ RETRY_WAITS_S: Final = Setting(
 )
 TARGET_RANGE: Final = Setting(
     (0.1, 0.9), rule="F3.9", source="AWS: target of utilisation", documented=True
+)
+CLIENT_MODES: Final = ("standard", "adaptive")
+CLIENT_MODE: Final = Setting(
+    "standard", rule="F4.2", source="botocore, default since 1.44", documented=False
 )
 CLIENT_ATTEMPTS_RANGE: Final = Setting(
     Range(1, 100), rule="Z28", source="bound of our own", documented=False

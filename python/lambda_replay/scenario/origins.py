@@ -195,7 +195,7 @@ def _accepted(data: Mapping[str, Any], path: KeyPath, place: str, row: Any) -> I
     """List values such as recursion = "off" that ask for what happens anyway."""
     table = value_at(data, path)
     if isinstance(table, dict):
-        for key in RECOGNISED[place]:
+        for key in RECOGNISED.get(place, {}):
             if key in table:
                 yield row((*path, key), None)
 

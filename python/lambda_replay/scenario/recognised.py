@@ -58,12 +58,6 @@ RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
         "dup_prob": Recognised("events delivered twice", "F5.7", ("off", 0, 0.0)),
         "loss_prob": Recognised("events lost", "F5.7", ("off", 0, 0.0)),
     },
-    "function": {
-        "duration_factor": Recognised("durations by memory", "interface.md §2", ("off", {})),
-    },
-    "function.provisioned_concurrency.schedule": {
-        "timezone": Recognised("schedules by cron expression", "Z25"),
-    },
     "event_source": {
         "dup_prob": Recognised("records delivered twice", "P26", ("off", 0, 0.0)),
         "filter": Recognised("filters but the column filtered", "P26", ("trace",)),
@@ -117,7 +111,10 @@ class NotApplied:
 
 NOT_APPLIED: Final[tuple[NotApplied, ...]] = (
     NotApplied("Other accounts and Regions are not modelled: all rows share one account."),
-    NotApplied("Durations by memory are not modelled: changes of memory_mb change cost alone."),
+    NotApplied(
+        "Durations by memory come from duration_factor alone: for a size that it does not list, "
+        "a change of memory_mb changes cost and durations are kept."
+    ),
     NotApplied(
         "Recursive-loop detection (F5.7) is not modelled: no event is dropped for it.",
         ("account.recursion",),

@@ -30,6 +30,7 @@ from lambda_replay.scenario.eras import Era, IdlePolicy
 from lambda_replay.scenario.functions import CLIENTS, ClientSection, FunctionSection, PoolSection
 from lambda_replay.scenario.globs import compile_glob, literal_characters, literal_prefix
 from lambda_replay.scenario.models import ScenarioModel
+from lambda_replay.scenario.recurrence import Recurring, parse_rate
 from lambda_replay.scenario.resolve_sources import resolve_sources
 from lambda_replay.scenario.units import Number, Pair, ms_to_us, s_to_us
 
@@ -184,6 +185,7 @@ def _defaults(account: AccountSection, era: Era) -> dict[str, Any]:
     """Give what functions have that say nothing."""
     return {
         "memory_mb": limits.MEMORY_MB.value,
+        "duration_factors": (),
         "architecture": limits.ARCHITECTURE.value,
         "init": ms_to_us(limits.INIT_MS.value),
         "runtime": None,
@@ -215,19 +217,41 @@ def _pools(value: Mapping[str | None, PoolSection] | str) -> tuple[Pool, ...]:
         return ()
     pools = (_pool(qualifier, pool) for qualifier, pool in value.items())
     # A pool of nothing is none.
-    return tuple(pool for pool in pools if pool.most() or pool.tracking or pool.schedule)
+    return tuple(
+        pool for pool in pools if pool.most() or pool.tracking or pool.schedule or pool.recurring
+    )
 
 
 def _pool(qualifier: str | None, given: PoolSection) -> Pool:
     tracking = given.target_tracking
-    entries = ((entry.at or 0, entry.min, entry.max) for entry in given.schedule)
+    entries = [
+        (entry.at, place, entry.min, entry.max)
+        for place, entry in enumerate(given.schedule)
+        if entry.at is not None
+    ]
+    entries.sort(key=lambda entry: entry[0])
     return Pool(
         qualifier,
         or_default(given.initial, 0),
         None
         if tracking is None
         else Tracking(tracking.target.as_integer_ratio(), tracking.min, tracking.max),
-        tuple(sorted(entries, key=lambda entry: entry[0])),
+        tuple((at, low, high) for at, _, low, high in entries),
+        tuple(place for _, place, _, _ in entries),
+        tuple(
+            Recurring(
+                place,
+                entry.cron,
+                or_default(entry.timezone, "UTC"),
+                None if entry.rate is None else parse_rate(entry.rate),
+                entry.start_time,
+                entry.end_time,
+                entry.min,
+                entry.max,
+            )
+            for place, entry in enumerate(given.schedule)
+            if entry.at is None
+        ),
     )
 
 
@@ -244,12 +268,14 @@ def _client(value: ClientSection | str) -> Client | None:
         factor=float(value.factor) if isinstance(value.factor, (int, float)) else None,
         quota=count_or_off(value.quota, None),
         read_timeout_us=_off_or_us(value.read_timeout_s),
+        adaptive=or_default(value.mode, limits.CLIENT_MODE.value) == "adaptive",
     )
 
 
 #: Key of a section, name in the core, and how it gets there.
 _GIVEN: Final[tuple[tuple[str, str, Callable[[Any], object]], ...]] = (
     ("memory_mb", "memory_mb", int),
+    ("duration_factor", "duration_factors", lambda value: tuple(sorted(value.items()))),
     ("architecture", "architecture", str),
     ("init_ms", "init", lambda value: value if value == "typical" else ms_to_us(value)),
     ("runtime", "runtime", str),

@@ -13,34 +13,17 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any
 
 from pydantic import BaseModel
 
 from lambda_replay.names import LATEST, split
 from lambda_replay.scenario.choices import Undocumented, touching, undocumented_choices
-from lambda_replay.scenario.epoch import Epoch, Idle, ResolvedAccount, ResolvedFunction, Section
+from lambda_replay.scenario.epoch import Epoch, ResolvedAccount, ResolvedFunction, Section
 from lambda_replay.scenario.globs import compile_glob
 from lambda_replay.scenario.origins import Origin
 
-__all__ = ["AccountConfig", "Fault", "FunctionConfig", "Resolved", "ResolvedState"]
-
-
-class AccountConfig(TypedDict):
-    """What the core without epochs takes for an account."""
-
-    seed: int
-    concurrency: int
-    idle: Idle
-    max_lifetime_us: tuple[int, int] | None
-    billing_unit_us: int
-
-
-class FunctionConfig(TypedDict):
-    """What the core without epochs takes for a function."""
-
-    init_us: int
-    init_billed: bool
+__all__ = ["Fault", "Resolved", "ResolvedState"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +136,6 @@ class Resolved:
 
     # ------------------------------------------------------------------ for the core
 
-    def core_config(self) -> AccountConfig:
-        """Give the plain values that the core without epochs takes for the account."""
-        return {
-            "seed": self.seed,
-            "concurrency": self.account.concurrency,
-            "idle": self.account.idle,
-            "max_lifetime_us": self.account.max_lifetime_us,
-            "billing_unit_us": self.account.billing_unit_us,
-        }
-
     def core_epochs(self) -> dict[str, Any]:
         """Give the plain values that the core takes for the account: times in microseconds.
 
@@ -174,17 +147,11 @@ class Resolved:
             "billing_unit_us": account.billing_unit_us,
             "idle": account.idle,
             "max_lifetime_us": account.max_lifetime_us,
-            "reuse": account.reuse_policy,
-            "error_reset": account.error_reset,
-            "proactive_fraction": account.proactive_fraction,
             "aborted_init_billed": account.aborted_init_billed,
             "rps_mode": account.rps_mode,
             "rps_window_us": account.rps_window_us,
             "scaling_scope": account.scaling_scope,
             "scaling_mode": account.scaling_mode,
-            "jitter_half": account.jitter_half,
-            "expiry": account.expiry,
-            "dispatch_us": account.dispatch_us,
             "discipline": state.discipline if state.given else None,
             "state_scope": state.scope,
             "max_lock_wait_us": state.max_lock_wait_us,
@@ -198,13 +165,26 @@ class Resolved:
             "faults": [fault.core_config() for fault in self.faults],
         }
 
-    def function_epochs(self, name: str) -> list[tuple[int, dict[str, Any]]]:
+    def recurs(self) -> bool:
+        """Tell whether anything is scheduled again and again."""
+        return any(
+            pool.recurring
+            for epoch in self.epochs
+            for given in (epoch.default, *(one.given for one in epoch.sections.values()))
+            for pool in given.get("provisioned", ())
+        )
+
+    def function_epochs(
+        self, name: str, span_us: tuple[int, int] | None = None
+    ) -> list[tuple[int, dict[str, Any]]]:
         """Give the plain values that the core takes for a function.
 
         Parameters
         ----------
         name
             As in the trace.
+        span_us
+            The stretch of time for which it needs the instants of what recurs.
 
         Returns
         -------
@@ -221,7 +201,9 @@ class Resolved:
             if now != last:
                 function, reserved, provisioned = last = now
                 by_name = {"reserved_by_name": reserved, "provisioned_by_name": provisioned}
-                found.append((number, {**function.core_epoch(), **by_name, "faults": faults}))
+                found.append(
+                    (number, {**function.core_epoch(span_us), **by_name, "faults": faults})
+                )
         return found
 
     def source_names(self) -> tuple[str, ...]:
@@ -250,23 +232,6 @@ class Resolved:
             if section.pattern is None
         )
         return tuple(dict.fromkeys(names))
-
-    def takes_from_start(self, name: str) -> list[tuple[int, bool, bool]]:
-        """Tell whose units a literal name has even before its first row (Z20).
-
-        Returns
-        -------
-        list of tuple
-            Number of an epoch, whether reserved and whether provisioned concurrency come from the
-            function's own section rather than from a glob or [defaults]; the first epoch, and
-            every one that differs from the one before.
-        """
-        found: list[tuple[int, bool, bool]] = []
-        for number, epoch in enumerate(self.epochs):
-            own = (epoch.own(name, "reserved"), epoch.own(name, "provisioned"))
-            if not found or found[-1][1:] != own:
-                found.append((number, *own))
-        return found
 
     # ------------------------------------------------------------------ for people
 

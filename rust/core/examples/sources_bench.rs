@@ -43,6 +43,10 @@ fn account(concurrency: u32, idle_s: i64) -> AccountConfig {
             requests_per_second: None,
             rates: false,
             scaling: None,
+            reuse: ReusePolicy::Mru,
+            destroy_on_reset: false,
+            proactive_fraction: 0.0,
+            queue: QueueConfig { jitter_half: 0.125, predictive: true, dispatch: Micros::ZERO },
         }],
         idle: IdlePolicy::Fixed(Micros(idle_s * Micros::SECOND.0)),
         reuse: ReusePolicy::Mru,
@@ -72,6 +76,7 @@ fn account(concurrency: u32, idle_s: i64) -> AccountConfig {
 
 fn function() -> FunctionConfig {
     FunctionConfig {
+        duration_factor: 1.0,
         init: Micros::ZERO,
         init_billed: true,
         timeout: None,

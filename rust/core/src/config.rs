@@ -17,7 +17,7 @@ pub struct AccountConfig {
     pub epochs: Vec<Epoch>,
     /// When idle execution environments go (F3.3).
     pub idle: IdlePolicy,
-    /// Which idle environment a request gets (Q8).
+    /// Which idle environment a request gets (Q8); at the moment, as what epochs change.
     pub reuse: ReusePolicy,
     /// How old an execution environment gets (F3.4).
     pub max_lifetime: Option<Span>,
@@ -78,6 +78,14 @@ pub struct Epoch {
     pub rates: bool,
     /// The scaling rate (F2).
     pub scaling: Option<Scaling>,
+    /// Which idle environment a request gets from then on.
+    pub reuse: ReusePolicy,
+    /// Whether a crash or time-out destroys the environment from then on.
+    pub destroy_on_reset: bool,
+    /// Share of cold starts whose init nobody waits for from then on.
+    pub proactive_fraction: f64,
+    /// Asynchronous invocation from then on.
+    pub queue: QueueConfig,
 }
 
 impl Epoch {
@@ -182,6 +190,8 @@ pub struct FunctionConfig {
     pub memory_mb: Option<u32>,
     /// Memory where neither says anything.
     pub default_memory_mb: u32,
+    /// What durations are multiplied by where the memory is not the trace's.
+    pub duration_factor: f64,
     /// Whether it runs on Arm.
     pub arm: bool,
     /// Ephemeral storage.
@@ -213,11 +223,18 @@ impl FunctionConfig {
     /// Whether its requests may be replayed as those of a plain pool.
     pub fn is_plain(&self) -> bool {
         self.timeout.is_none()
+            && self.duration_factor.to_bits() == 1.0_f64.to_bits()
             && self.restore.is_none()
             && self.reserved.is_none()
             && self.provisioned.is_empty()
             && self.client.is_none()
             && self.faults.is_empty()
+    }
+
+    /// What the duration of a run is multiplied by; `of_row` is the trace's memory, 0 where it does
+    /// not know.
+    pub fn factor(&self, of_row: u32) -> f64 {
+        if self.memory_mb.is_some() || of_row == 0 { self.duration_factor } else { 1.0 }
     }
 
     /// Memory of a run, MB; `of_row` is the trace's, 0 where it does not know.

@@ -476,7 +476,7 @@ impl WorstWindow {
 }
 
 /// Everything measured of one function, or of all together, over the whole replay.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Totals {
     /// What was counted.
     pub counts: Counts,

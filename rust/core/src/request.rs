@@ -72,6 +72,10 @@ pub struct Progress {
     pub retries: u32,
     /// Times the last run started over.
     pub conflicts: u32,
+    /// Whether the last try went through its client's rate limiter.
+    pub limited: bool,
+    /// Where the row's runs are kept together, where one may go on without its client.
+    pub ticket: Option<u32>,
     /// What bound at the last attempt, where that was refused.
     pub limit: Option<Limit>,
     /// The last run.
@@ -189,6 +193,12 @@ impl Parking {
                 ..Progress::default()
             },
         }
+    }
+
+    /// Arrival and attempts of what waits at a place.
+    pub fn order(&self, place: u32) -> (u64, u32) {
+        let parked = &self.places[place as usize];
+        (parked.number, parked.attempts)
     }
 
     /// Places of what waits still, in order of arrival.

@@ -7,4 +7,5 @@
 
 pub mod counts;
 pub mod law;
+pub mod synthetic;
 pub mod text;

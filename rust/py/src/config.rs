@@ -20,17 +20,11 @@ pub(crate) struct Account<'py> {
     billing_unit_us: i64,
     idle: Bound<'py, PyTuple>,
     max_lifetime_us: Option<(i64, i64)>,
-    reuse: String,
-    error_reset: String,
-    proactive_fraction: f64,
     aborted_init_billed: bool,
     rps_mode: String,
     rps_window_us: i64,
     scaling_scope: String,
     scaling_mode: String,
-    jitter_half: f64,
-    expiry: String,
-    dispatch_us: i64,
     discipline: Option<String>,
     state_scope: String,
     max_lock_wait_us: Option<i64>,
@@ -51,6 +45,12 @@ struct Limits {
     rps: Option<u64>,
     rps_on: bool,
     scaling: Option<ScalingEntry>,
+    reuse: String,
+    error_reset: String,
+    proactive_fraction: f64,
+    jitter_half: f64,
+    expiry: String,
+    dispatch_us: i64,
 }
 
 #[derive(FromPyObject)]
@@ -85,13 +85,9 @@ pub(crate) fn either<T>(value: &str, choices: [(&str, T); 2]) -> PyResult<T> {
 impl Account<'_> {
     pub(crate) fn resolve(self) -> PyResult<AccountConfig> {
         let idle = self.idle()?;
-        let reuse = match self.reuse.as_str() {
-            "mru" => ReusePolicy::Mru,
-            "lru" => ReusePolicy::Lru,
-            "fifo" => ReusePolicy::Fifo,
-            "random" => ReusePolicy::Random,
-            other => return Err(PyValueError::new_err(format!("no reuse policy is {other}"))),
-        };
+        let epochs = self.limits.iter().map(|(at, limits)| epoch(*at, limits));
+        let epochs = epochs.collect::<PyResult<Vec<_>>>()?;
+        let first = *epochs.first().ok_or_else(|| PyValueError::new_err("no epoch"))?;
         let window = WindowShape::FixedWindow { window: Micros(self.rps_window_us) };
         let scaling_mode = match self.scaling_mode.as_str() {
             "continuous" => ScalingMode::Continuous,
@@ -109,17 +105,14 @@ impl Account<'_> {
         };
         Ok(AccountConfig {
             seed: self.seed,
-            epochs: self.limits.iter().map(|(at, limits)| epoch(*at, limits)).collect(),
+            epochs,
             idle,
-            reuse,
+            reuse: first.reuse,
             max_lifetime: self
                 .max_lifetime_us
                 .map(|(low, high)| Span { low: Micros(low), high: Micros(high) }),
-            destroy_on_reset: either(
-                &self.error_reset,
-                [("suppressed_init", false), ("destroy", true)],
-            )?,
-            proactive_fraction: self.proactive_fraction,
+            destroy_on_reset: first.destroy_on_reset,
+            proactive_fraction: first.proactive_fraction,
             aborted_init_billed: self.aborted_init_billed,
             billing_unit: Micros(self.billing_unit_us),
             rate_shape: either(
@@ -131,11 +124,7 @@ impl Account<'_> {
                 [("function", false), ("region", true)],
             )?,
             scaling_mode,
-            queue: QueueConfig {
-                jitter_half: self.jitter_half,
-                predictive: either(&self.expiry, [("predictive", true), ("deadline", false)])?,
-                dispatch: Micros(self.dispatch_us),
-            },
+            queue: first.queue,
             state: StateConfig {
                 discipline,
                 by_function: either(&self.state_scope, [("account", false), ("function", true)])?,
@@ -166,8 +155,17 @@ impl Account<'_> {
     }
 }
 
-fn epoch(at: Option<i64>, limits: &Limits) -> Epoch {
-    Epoch {
+fn epoch(at: Option<i64>, limits: &Limits) -> PyResult<Epoch> {
+    let reuse = match limits.reuse.as_str() {
+        "mru" => ReusePolicy::Mru,
+        "lru" => ReusePolicy::Lru,
+        "fifo" => ReusePolicy::Fifo,
+        "random" => ReusePolicy::Random,
+        other => return Err(PyValueError::new_err(format!("no reuse policy is {other}"))),
+    };
+    let resets = [("suppressed_init", false), ("destroy", true)];
+    let expiries = [("predictive", true), ("deadline", false)];
+    Ok(Epoch {
         at: at.map(Micros),
         concurrency: limits.concurrency,
         requests_per_second: limits.rps.filter(|_| limits.rps_on),
@@ -179,7 +177,15 @@ fn epoch(at: Option<i64>, limits: &Limits) -> Epoch {
             step: Micros(scaling.step_us),
             rps_coupling: scaling.rps_coupling,
         }),
-    }
+        reuse,
+        destroy_on_reset: either(&limits.error_reset, resets)?,
+        proactive_fraction: limits.proactive_fraction,
+        queue: QueueConfig {
+            jitter_half: limits.jitter_half,
+            predictive: either(&limits.expiry, expiries)?,
+            dispatch: Micros(limits.dispatch_us),
+        },
+    })
 }
 
 fn fault(entry: &FaultEntry) -> PyResult<Fault> {
@@ -208,6 +214,7 @@ pub(crate) struct Function {
     init_timeout_us: Option<i64>,
     memory_mb: Option<u32>,
     default_memory_mb: u32,
+    duration_factor: f64,
     arm: bool,
     ephemeral_mb: u32,
     restore_us: Option<i64>,
@@ -247,6 +254,7 @@ struct Client {
     factor: Option<f64>,
     quota: Option<u32>,
     read_timeout_us: Option<i64>,
+    adaptive: bool,
 }
 
 impl From<Function> for FunctionConfig {
@@ -258,6 +266,7 @@ impl From<Function> for FunctionConfig {
             init_timeout: function.init_timeout_us.map(Micros),
             memory_mb: function.memory_mb,
             default_memory_mb: function.default_memory_mb,
+            duration_factor: function.duration_factor,
             arm: function.arm,
             ephemeral_mb: function.ephemeral_mb,
             restore: function.restore_us.map(Micros),
@@ -299,6 +308,7 @@ impl From<Client> for ClientRetry {
             factor: client.factor,
             quota: client.quota,
             read_timeout: client.read_timeout_us.map(Micros),
+            adaptive: client.adaptive,
         }
     }
 }

@@ -21,6 +21,8 @@ mod _core {
     #[pymodule_export]
     use crate::ingest::digest::RowDigest;
     #[pymodule_export]
+    use crate::ingest::synthetic::CountGenerator;
+    #[pymodule_export]
     use crate::ingest::text::CsvRecords;
     #[pymodule_export]
     use crate::replay::Replay;

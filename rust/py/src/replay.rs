@@ -222,6 +222,10 @@ impl Replay {
         dict.set_item("time_outs", state.keys.time_outs)?;
         dict.set_item("conflicts", state.keys.conflicts)?;
         dict.set_item("wait_billed_ms", state.keys.wait_billed_ms)?;
+        dict.set_item("longest_chain", state.keys.longest_chain)?;
+        for (price, mb_ms) in state.keys.wait_billed_mb_ms.into_iter().enumerate() {
+            dict.set_item(format!("mb_ms_{price}"), mb_ms)?;
+        }
         dict.set_item("blocked_us", state.blocked_us)?;
         dict.set_item("most_blocked", state.most_blocked)?;
         dict.set_item("throttles", state.throttles)?;

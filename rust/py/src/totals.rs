@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, UInt32Array, UInt64Array};
 use lambda_replay_core::blame::BlameRow;
+use lambda_replay_core::ids::FunctionId;
 use lambda_replay_core::meters::{Bill, Distribution, Extra, ExtraRow};
 use lambda_replay_core::metrics::{MinuteRow, Totals};
 use lambda_replay_core::model::concurrency::Limit;
@@ -182,26 +183,33 @@ pub(crate) fn bills_table(bills: &[(u32, Bill)]) -> PyResult<Table> {
 }
 
 /// The hottest shared records.
-pub(crate) fn keys_table(keys: &[(u32, KeyStatistics)]) -> PyResult<Table> {
+pub(crate) fn keys_table(keys: &[(Option<FunctionId>, u32, KeyStatistics)]) -> PyResult<Table> {
     let count = |value: fn(&KeyStatistics) -> u64| -> ArrayRef {
-        Arc::new(keys.iter().map(|(_, key)| value(key)).collect::<UInt64Array>())
+        Arc::new(keys.iter().map(|(.., key)| value(key)).collect::<UInt64Array>())
     };
     let span = |value: fn(&KeyStatistics) -> Micros| -> ArrayRef {
-        let micros: Vec<i64> = keys.iter().map(|(_, key)| value(key).0).collect();
+        let micros: Vec<i64> = keys.iter().map(|(.., key)| value(key).0).collect();
         Arc::new(millis(&micros, None))
     };
-    let numbers = keys.iter().map(|(key, _)| Some(*key)).collect::<UInt32Array>();
+    let numbers = keys.iter().map(|(_, key, _)| Some(*key)).collect::<UInt32Array>();
+    let functions = keys.iter().map(|(function, ..)| function.map(|function| function.0));
     Table::new(vec![
         ("key", Arc::new(numbers)),
+        ("function", Arc::new(functions.collect::<UInt32Array>())),
         ("runs", count(|key| key.runs)),
         ("writers", count(|key| key.writers)),
         ("waits", count(|key| key.waits)),
         ("wait_ms", span(|key| key.total_wait)),
         ("longest_wait_ms", span(|key| key.longest_wait)),
         ("longest_queue", count(|key| u64::from(key.longest_queue))),
+        ("longest_chain", count(|key| u64::from(key.longest_chain))),
         ("time_outs", count(|key| key.time_outs)),
         ("conflicts", count(|key| key.conflicts)),
         ("wait_billed_ms", count(|key| key.wait_billed_ms)),
+        ("mb_ms_0", count(|key| key.wait_billed_mb_ms[0])),
+        ("mb_ms_1", count(|key| key.wait_billed_mb_ms[1])),
+        ("mb_ms_2", count(|key| key.wait_billed_mb_ms[2])),
+        ("mb_ms_3", count(|key| key.wait_billed_mb_ms[3])),
     ])
 }
 

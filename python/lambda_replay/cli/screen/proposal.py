@@ -82,7 +82,12 @@ def _changes(result: ReplayResult) -> Iterator[tuple[str, str]]:
         spilled = result.functions.sort("spillover_invocations", descending=True)
         name = spilled["function"][0]
         pools = resolved.function(name).provisioned
-        plain = len(pools) == 1 and pools[0].tracking is None and not pools[0].schedule
+        plain = (
+            len(pools) == 1
+            and pools[0].tracking is None
+            and not pools[0].schedule
+            and not pools[0].recurring
+        )
         if plain and _BARE.fullmatch(name):
             key = f"functions.{name}.provisioned_concurrency"
             if pools[0].qualifier is not None:

@@ -43,6 +43,21 @@ pub enum Event {
         /// Place of the request.
         parked: u32,
     },
+    /// The client of a run with a record has waited for an answer for as long as it would.
+    Patience {
+        /// Place of the run.
+        run: u32,
+    },
+    /// An answer reaches a client that limits its own rate.
+    Response {
+        /// Of which function it is the client.
+        function: FunctionId,
+    },
+    /// A client may send the next request that it holds back.
+    Send {
+        /// Of which function it is the client.
+        function: FunctionId,
+    },
     /// The answer of a run is due, and something depends on it.
     Answer {
         /// Place of the request.
@@ -150,6 +165,7 @@ impl Event {
             Self::Arrival { .. }
             | Self::Landing { .. }
             | Self::Retry { .. }
+            | Self::Send { .. }
             | Self::Mark { .. } => true,
             Self::Source { timer, .. } => matches!(timer.timer(), Timer::Start | Timer::Read),
             _ => false,
@@ -240,6 +256,13 @@ pub const fn order_of_give_up(arrival: u64, attempt: u32) -> u64 {
     of_run(Rank::GiveUp, arrival, attempt, false)
 }
 
+/// Place of a wait for a record that reaches its limit: after its client's patience, since an
+/// answer exactly then is too late (Z28).
+#[inline]
+pub const fn order_of_lock_limit(arrival: u64, attempt: u32) -> u64 {
+    of_run(Rank::GiveUp, arrival, attempt, true)
+}
+
 /// Place of the end of an init: the first of the timers.
 #[inline]
 pub const fn order_of_begin(arrival: u64, attempt: u32) -> u64 {
@@ -315,6 +338,7 @@ mod tests {
             order_of_look(0),
             order_of_source(Class::Change, 0),
             order_of_give_up(7, 1),
+            order_of_lock_limit(7, 1),
             order_of_answer(0, 1),
             order_of_end(0, 1),
             order_of_answer(0, 2),

@@ -9,6 +9,7 @@
 
 mod blaming;
 pub mod calendar;
+mod clients;
 pub mod event;
 pub mod provisioning;
 pub mod replay;

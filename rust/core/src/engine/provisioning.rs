@@ -136,13 +136,10 @@ impl Replay {
                 }));
             }
             if found.is_none() || before.schedule != provision.schedule {
-                for (entry, (at, ..)) in (0..).zip(&provision.schedule) {
-                    if *at >= now {
-                        let event = Event::Schedule { pool: number, entry };
-                        self.calendar.push(*at, order_of_schedule(number, entry), event);
-                    }
-                }
+                let past = provision.schedule.partition_point(|(at, ..)| *at < now);
+                self.schedule_next(number, u32::try_from(past).expect("fewer than 2^32"));
             }
+            let service = &mut self.services[place];
             if before.initial != provision.initial {
                 if at_once && service.pool.claimed() == 0 {
                     // Configuration that was there before: READY at once (Q35).
@@ -328,6 +325,15 @@ impl Replay {
         }
     }
 
+    /// Waits for an entry of a schedule; those after it follow.
+    fn schedule_next(&mut self, place: u32, entry: u32) {
+        let schedule = &self.services[place as usize].provision.schedule;
+        if let Some((at, ..)) = schedule.get(entry as usize) {
+            let event = Event::Schedule { pool: place, entry };
+            self.calendar.push(*at, order_of_schedule(place, entry), event);
+        }
+    }
+
     /// A scheduled action sets the bounds of a pool (Z25).
     pub(super) fn on_schedule(&mut self, place: u32, entry: u32, now: Micros) {
         let service = &mut self.services[place as usize];
@@ -337,6 +343,8 @@ impl Replay {
         if at != now {
             return;
         }
+        self.schedule_next(place, entry + 1);
+        let service = &mut self.services[place as usize];
         if let Some(size) = service.pool.schedule(min, max) {
             self.resize(place as usize, size, now);
         }
@@ -347,6 +355,10 @@ impl Replay {
         self.epoch = epoch;
         self.limits = self.account.epochs[epoch as usize];
         self.ledger.set_limit(self.limits.concurrency);
+        self.account.reuse = self.limits.reuse;
+        self.account.destroy_on_reset = self.limits.destroy_on_reset;
+        self.account.proactive_fraction = self.limits.proactive_fraction;
+        self.account.queue = self.limits.queue;
         for number in 0..u32::try_from(self.slots.len()).expect("fewer than 2^32") {
             let id = FunctionId(number);
             let record = &mut self.records[id.index()];
@@ -444,9 +456,13 @@ impl Replay {
 }
 
 impl Replay {
-    /// The hottest shared records.
-    pub fn hottest_keys(&self, count: usize) -> Vec<(u32, KeyStatistics)> {
-        self.keys.top(count)
+    /// The hottest shared records: their function where keys are a function's own, and the key.
+    pub fn hottest_keys(&self, count: usize) -> Vec<(Option<FunctionId>, u32, KeyStatistics)> {
+        let named = |(number, statistics)| match self.runs.owner(number) {
+            Some((function, key)) => (Some(FunctionId(function)), key, statistics),
+            None => (None, number, statistics),
+        };
+        self.keys.top(count).into_iter().map(named).collect()
     }
 
     /// What all shared records together came to.

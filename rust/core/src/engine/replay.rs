@@ -6,6 +6,7 @@ use crate::batch::{Batch, Checked};
 use crate::blame::Blame;
 use crate::config::{AccountConfig, Epoch, FunctionConfig, IdlePolicy};
 use crate::engine::calendar::Calendar;
+use crate::engine::clients::{Sender, Tickets};
 use crate::engine::event::{
     Event, order_of_arrival, order_of_change, order_of_end, order_of_timer,
 };
@@ -98,6 +99,7 @@ pub struct Replay {
     pub(super) parking: Parking,
     pub(super) runs: StateRuns,
     pub(super) keys: KeyTable,
+    pub(super) tickets: Tickets,
     /// Throttles while runs that waited for a record held units of the same scope (Z35).
     pub(super) throttles_by_waiting: u64,
     /// Who held the capacity at refusals, where somebody asks.
@@ -178,6 +180,8 @@ pub(super) struct Record {
     pub(super) coupled: CoupledUnits,
     /// The provisioned pool that serves this version, if any.
     pub(super) service: Option<u32>,
+    /// The client of its synchronous callers, where that limits its own rate.
+    pub(super) sender: Option<Box<Sender>>,
     /// Provisioned environments of the function that are alive.
     pub(super) provisioned_alive: u32,
     pub(super) careful: CarefulTotals,
@@ -301,6 +305,7 @@ impl Replay {
             parking: Parking::default(),
             runs: StateRuns::default(),
             keys: KeyTable::default(),
+            tickets: Tickets::default(),
             throttles_by_waiting: 0,
             blame: None,
             extras: ExtraRows::default(),
@@ -352,6 +357,7 @@ impl Replay {
             bucket: ScalingBucket::default(),
             coupled: CoupledUnits::default(),
             service: None,
+            sender: None,
             provisioned_alive: 0,
             careful: CarefulTotals::default(),
         });
@@ -982,18 +988,7 @@ impl Replay {
             durations: self.tallies[id.index()].durations.clone(),
             init_sum: rare.init_sum,
             worst_10s: rare.worst.worst(),
-            outcomes: [0; OutcomeKind::COUNT],
-            never_ran: 0,
-            errors: 0,
-            conflicts: 0,
-            lock_wait: 0,
-            provisioned: 0,
-            spillover: 0,
-            deliveries: 0,
-            async_errors: 0,
-            waits: Distribution::default(),
-            ages: Distribution::default(),
-            iterator_ages: Distribution::default(),
+            ..Totals::default()
         };
         Self::add_careful(&mut totals, record);
         totals
@@ -1032,21 +1027,8 @@ impl Replay {
             environments_created: self.rares.iter().map(|rare| rare.created).sum(),
             time_at: self.region.time_at(self.span()),
             max_concurrency: self.region_closed.max_busy,
-            durations: Histogram::default(),
-            init_sum: Micros::ZERO,
             worst_10s: self.region_worst.worst(),
-            outcomes: [0; OutcomeKind::COUNT],
-            never_ran: 0,
-            errors: 0,
-            conflicts: 0,
-            lock_wait: 0,
-            provisioned: 0,
-            spillover: 0,
-            deliveries: 0,
-            async_errors: 0,
-            waits: Distribution::default(),
-            ages: Distribution::default(),
-            iterator_ages: Distribution::default(),
+            ..Totals::default()
         };
         for (rare, (record, tally)) in self.rares.iter().zip(self.records.iter().zip(&self.tallies))
         {

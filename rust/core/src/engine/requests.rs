@@ -3,6 +3,7 @@
 
 use crate::batch::{Extras, NO_SOURCE};
 use crate::config::{FunctionConfig, RowError};
+use crate::engine::clients::Decided;
 use crate::engine::event::{
     Event, order_of_arrival, order_of_give_up, order_of_mark, order_of_retry,
 };
@@ -152,6 +153,9 @@ impl Replay {
                 let request = self.parking.take(parked);
                 self.unanswered(request, now, sink);
             }
+            Event::Patience { run } => self.lose_patience(run, now, sink),
+            Event::Response { function } => self.answered(function, false, now),
+            Event::Send { function } => self.send(function, now, sink),
             Event::Answer { parked } => {
                 let request = self.parking.take(parked);
                 self.failed(request, now, sink);
@@ -208,9 +212,22 @@ impl Replay {
         self.settle(request, OutcomeKind::Dropped, reason, limit, Some(now), sink);
     }
 
-    /// Tries to run a request.
+    /// Tries to run a request, where its client sends it.
     fn attempt<S: Sink>(&mut self, mut request: Request, now: Micros, sink: &mut S) {
         let function = self.slots[request.id.index()].function;
+        if request.source == Source::Sync && self.holds_back(&mut request, function, now) {
+            return;
+        }
+        self.try_to_run(request, function, now, sink);
+    }
+
+    pub(super) fn try_to_run<S: Sink>(
+        &mut self,
+        mut request: Request,
+        function: FunctionId,
+        now: Micros,
+        sink: &mut S,
+    ) {
         if request.source == Source::Async && self.ledger.reserved(function) == Some(0) {
             self.give_up_for_zero(&request, now, sink);
             return;
@@ -490,6 +507,9 @@ impl Replay {
             self.wait_in_queue(request, wait, now, sink);
             return;
         }
+        if request.progress.limited {
+            self.answered(function, true, now);
+        }
         if !self.try_again(&mut request, function, now) {
             let (reason, limit) = (Some(refusal.reason.into()), Some(refusal.limit));
             self.settle(&request, OutcomeKind::Throttled, reason, limit, Some(now), sink);
@@ -527,7 +547,7 @@ impl Replay {
         true
     }
 
-    fn retry_at(&mut self, at: Micros, request: &Request) {
+    pub(super) fn retry_at(&mut self, at: Micros, request: &Request) {
         let parked = self.parking.park(request);
         let order = order_of_retry(request.number, request.progress.attempts);
         self.calendar.push(at, order, Event::Retry { parked });
@@ -580,14 +600,37 @@ impl Replay {
     pub(super) fn unanswered<S: Sink>(&mut self, mut request: Request, now: Micros, sink: &mut S) {
         let function = self.slots[request.id.index()].function;
         request.progress.limit = None;
+        if request.progress.limited {
+            // An answer like any other, as far as the rate goes.
+            self.answered(function, false, now);
+        }
         if !self.try_again(&mut request, function, now) {
             let reason = Some(Reason::TimedOut);
             self.settle(&request, OutcomeKind::Error, reason, None, Some(now), sink);
         }
     }
 
-    /// The end of a row.
+    /// What becomes of a row is decided.
     pub(super) fn settle<S: Sink>(
+        &mut self,
+        request: &Request,
+        kind: OutcomeKind,
+        reason: Option<Reason>,
+        limit: Option<Limit>,
+        settled: Option<Micros>,
+        sink: &mut S,
+    ) {
+        if let Some(ticket) = request.progress.ticket {
+            let decided = Decided { request: *request, kind, reason, limit, settled };
+            self.tickets.decide(ticket, decided);
+            self.close_ticket(ticket, sink);
+            return;
+        }
+        self.end_row(request, kind, reason, limit, settled, sink);
+    }
+
+    /// The end of a row.
+    pub(super) fn end_row<S: Sink>(
         &mut self,
         request: &Request,
         kind: OutcomeKind,

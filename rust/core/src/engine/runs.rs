@@ -4,7 +4,7 @@
 
 use crate::config::{Discipline, RowError};
 use crate::engine::event::{
-    Event, order_of_answer, order_of_begin, order_of_give_up, order_of_release,
+    Event, order_of_answer, order_of_begin, order_of_give_up, order_of_lock_limit, order_of_release,
 };
 use crate::engine::replay::{Replay, storage_mb};
 use crate::engine::requests::Place;
@@ -171,6 +171,10 @@ impl Replay {
             self.conclude(request, &started, end, sink);
             return;
         };
+        let patience = self.patience(&request, function).map(|patience| now + patience);
+        if patience.is_some() || request.progress.ticket.is_some() {
+            self.tickets.open(&mut request.progress);
+        }
         let run = StateRun {
             request,
             started,
@@ -184,12 +188,18 @@ impl Replay {
             due: started.begin(),
             held: 0,
             timed_out: false,
+            patience,
+            abandoned: false,
         };
         let (number, attempts) = (request.number, request.progress.attempts);
         if request.batch != NO_BATCH {
             self.sources.batches.get_mut(request.batch).holds = true;
         }
         let place = self.runs.add(&run);
+        if let Some(at) = patience {
+            let order = order_of_give_up(number, attempts);
+            self.calendar.push(at, order, Event::Patience { run: place });
+        }
         if started.ahead > Micros::ZERO || started.suppressed > Micros::ZERO || started.cold {
             let event = Event::Begin { run: place };
             self.calendar.push(started.begin(), order_of_begin(number, attempts), event);
@@ -232,6 +242,7 @@ impl Replay {
                 }
             }
         }
+        slow *= config.factor(request.memory_mb);
         let duration = scaled(request.duration, slow);
         let extension = scaled(request.extension, slow).min(duration);
         let init = config.restore.or(request.init).unwrap_or(config.init);
@@ -288,11 +299,7 @@ impl Replay {
             memory_mb: config.memory_mb(request.memory_mb),
             storage_mb: storage_mb(config),
             arm: config.arm,
-            configured: config.provisioned.iter().any(|provision| {
-                provision.initial > 0
-                    || provision.tracking.is_some()
-                    || !provision.schedule.is_empty()
-            }),
+            configured: !config.provisioned.is_empty(),
         };
         self.runs_started += 1;
         started
@@ -359,11 +366,7 @@ impl Replay {
             return;
         }
         let function = started.function;
-        let patience = self.records[function.index()]
-            .config
-            .client
-            .and_then(|client| client.read_timeout)
-            .filter(|_| request.source == Source::Sync);
+        let patience = self.patience(&request, function);
         if let Some(patience) = patience
             && end.answer - started.start >= patience
         {
@@ -372,6 +375,10 @@ impl Replay {
             let order = order_of_give_up(request.number, attempts);
             self.calendar.push(at, order, Event::Unanswered { parked });
             return;
+        }
+        if request.progress.limited {
+            let event = Event::Response { function };
+            self.calendar.push(end.answer, order_of_answer(request.number, attempts), event);
         }
         if end.error.is_some() && request.source == Source::Async {
             let parked = self.parking.park(&request);
@@ -421,6 +428,7 @@ impl Replay {
             billed_ms: billed,
         };
         request.progress.run = Some(run);
+        self.tickets.note(&request.progress, failed && !unfinished);
         // Those of a batch are its records', known at its answer.
         if sink.wants_attempts() && request.batch == NO_BATCH {
             let kind = match (unfinished, failed) {
@@ -614,7 +622,7 @@ impl Replay {
             let waited_before = run.phase == Phase::Waiting;
             run.phase = Phase::Waiting;
             if gives_up_at < Micros::MAX && !waited_before {
-                let order = order_of_give_up(number, attempt);
+                let order = order_of_lock_limit(number, attempt);
                 self.calendar.push(gives_up_at, order, Event::GiveUp { run: place });
             }
             return;
@@ -794,13 +802,15 @@ impl Replay {
     fn finish_state_run<S: Sink>(&mut self, place: u32, end: End, now: Micros, sink: &mut S) {
         let run = self.runs.get(place).expect("it runs");
         let (started, mut request, key) = (run.started, run.request, run.key);
+        let abandoned = run.abandoned;
         run.phase = Phase::Answered;
         run.due = end.release;
         let unit = self.account.billing_unit;
         let without = Micros((end.duration + started.billed_init - end.lock_wait).0.max(0));
         let waited = billed_ms(end.duration + started.billed_init, unit) - billed_ms(without, unit);
         if end.lock_wait > Micros::ZERO {
-            self.keys.record_wait_billed(key, waited);
+            let price = usize::from(started.arm) + 2 * usize::from(started.provisioned);
+            self.keys.record_wait_billed(key, waited, started.memory_mb, price);
             if self.account.state.discipline == Discipline::Optimistic {
                 self.keys.record_wait(key, end.lock_wait);
             }
@@ -813,8 +823,15 @@ impl Replay {
         self.record_end(&mut request, &started, end, sink);
         if let Some(run) = self.runs.get(place) {
             run.request = request;
+            run.patience = None;
         }
-        if request.batch != NO_BATCH {
+        if let Some(ticket) = request.progress.ticket {
+            self.tickets.close_run(ticket);
+        }
+        if abandoned {
+            // Nobody waits for the answer; it is what the row waited for to be written down.
+            self.close_ticket(request.progress.ticket.expect("its client had patience"), sink);
+        } else if request.batch != NO_BATCH {
             let batch = self.sources.batches.get_mut(request.batch);
             batch.request = Some(request);
             batch.error = end.error;
@@ -822,6 +839,9 @@ impl Replay {
         } else if end.error.is_some() && request.source == Source::Async {
             self.failed(request, now, sink);
         } else {
+            if request.progress.limited {
+                self.answered(started.function, false, now);
+            }
             self.answer(&request, end.error, now, sink);
         }
         if end.release == now {
@@ -875,6 +895,7 @@ impl Replay {
             billed_ms: 0,
         };
         request.progress.run = Some(cut);
+        self.tickets.note(&request.progress, false);
         if request.batch != NO_BATCH {
             // Its records are settled with all others of its source.
             self.sources.batches.get_mut(request.batch).request = Some(request);
@@ -892,6 +913,13 @@ impl Replay {
                 batch: None,
                 run: Some(cut),
             });
+        }
+        if let Some(ticket) = request.progress.ticket {
+            self.tickets.close_run(ticket);
+            if run.abandoned {
+                self.close_ticket(ticket, sink);
+                return;
+            }
         }
         self.settle(&request, OutcomeKind::Pending, None, None, None, sink);
     }

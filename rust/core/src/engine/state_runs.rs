@@ -22,6 +22,7 @@ pub(super) enum Phase {
 
 /// A run with a record.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(super) struct StateRun {
     pub(super) request: Request,
     pub(super) started: Started,
@@ -42,6 +43,10 @@ pub(super) struct StateRun {
     pub(super) held: usize,
     /// Whether the run ends in its time-out at `due`.
     pub(super) timed_out: bool,
+    /// When its client stops waiting for the answer.
+    pub(super) patience: Option<Micros>,
+    /// Whether that has happened: the run goes on for nobody.
+    pub(super) abandoned: bool,
 }
 
 /// Runs by place; places are reused.
@@ -51,13 +56,24 @@ pub(super) struct StateRuns {
     free: Vec<u32>,
     /// Keys that are a function's own, by function and key.
     keys: HashMap<(u32, u32), u32>,
+    /// Function and key by number of such a key.
+    owners: Vec<(u32, u32)>,
 }
 
 impl StateRuns {
     /// Number of a key that is a function's own.
     pub(super) fn key_of(&mut self, function: u32, key: u32) -> u32 {
         let next = u32::try_from(self.keys.len()).expect("fewer than 2^32 keys");
-        *self.keys.entry((function, key)).or_insert(next)
+        let number = *self.keys.entry((function, key)).or_insert(next);
+        if number == next {
+            self.owners.push((function, key));
+        }
+        number
+    }
+
+    /// Function and key of a number, where keys are a function's own.
+    pub(super) fn owner(&self, number: u32) -> Option<(u32, u32)> {
+        self.owners.get(number as usize).copied()
     }
 
     pub(super) fn add(&mut self, run: &StateRun) -> u32 {

@@ -20,6 +20,8 @@ pub struct ClientRetry {
     pub quota: Option<u32>,
     /// The client gives up waiting for an answer after this time.
     pub read_timeout: Option<Micros>,
+    /// Whether it limits its own rate (F4.2, AWS's mode `adaptive`).
+    pub adaptive: bool,
 }
 
 /// Tokens that a retry takes (F4.2).
@@ -84,6 +86,7 @@ mod tests {
             factor: None,
             quota: None,
             read_timeout: None,
+            adaptive: false,
         };
         let waits: Vec<_> =
             (1..=5).map(|tries| retry.next_wait(tries).map(|wait| wait.0)).collect();
@@ -99,6 +102,7 @@ mod tests {
             factor: Some(1.0),
             quota: Some(10),
             read_timeout: None,
+            adaptive: false,
         };
         assert!(retry.next_wait(2).is_some());
         assert!(retry.next_wait(3).is_none());

@@ -6,6 +6,7 @@ pub mod billing;
 pub mod client;
 pub mod concurrency;
 pub mod environments;
+pub mod limiter;
 pub mod provisioned;
 pub mod rates;
 pub mod scaling;

@@ -60,8 +60,13 @@ pub struct KeyStatistics {
     pub time_outs: u64,
     /// Times a writer started over.
     pub conflicts: u64,
+    /// Most runs of which each waited for the one before, the first included; 0 where none waited.
+    pub longest_chain: u32,
     /// Part of the billed time that was waiting.
     pub wait_billed_ms: u64,
+    /// That time the memory of the runs, MB ms, by price: on demand on x86 and Arm, provisioned on
+    /// x86 and Arm.
+    pub wait_billed_mb_ms: [u64; 4],
 }
 
 /// What is known of every key.
@@ -101,6 +106,8 @@ struct Contention {
     head: u32,
     tail: u32,
     queued: u32,
+    /// How many runs waited one for another up to those who hold the key.
+    chain: u32,
     statistics: KeyStatistics,
 }
 
@@ -152,7 +159,11 @@ impl KeyTable {
         let record = self.key_mut(key);
         let contention = record.contention;
         let nobody_waits = contention == NONE || self.contended[contention as usize].queued == 0;
+        let was_free = self.keys[key as usize].held == 0;
         if nobody_waits && self.keys[key as usize].take(request.access) {
+            if was_free && contention != NONE {
+                self.contended[contention as usize].chain = 1;
+            }
             return true;
         }
         self.join(key, request, now);
@@ -193,6 +204,7 @@ impl KeyTable {
             return;
         }
         let contention = record.contention as usize;
+        let mut one_more = 1;
         loop {
             let first = self.contended[contention].head;
             if first == NONE {
@@ -205,6 +217,10 @@ impl KeyTable {
             }
             self.end_wait(key, first, now);
             granted.push(first);
+            // Those let in together waited for the same run.
+            let queue = &mut self.contended[contention];
+            queue.chain += std::mem::take(&mut one_more);
+            queue.statistics.longest_chain = queue.statistics.longest_chain.max(queue.chain);
         }
     }
 
@@ -287,6 +303,7 @@ impl KeyTable {
                 head: NONE,
                 tail: NONE,
                 queued: 0,
+                chain: 1,
                 statistics: KeyStatistics::default(),
             });
         }
@@ -329,9 +346,11 @@ impl KeyTable {
         statistics.add_wait(wait);
     }
 
-    /// A run was billed for `ms` of waiting.
-    pub fn record_wait_billed(&mut self, key: u32, ms: u64) {
-        self.contention_mut(key).statistics.wait_billed_ms += ms;
+    /// A run with so much memory was billed for `ms` of waiting, at one of the four prices.
+    pub fn record_wait_billed(&mut self, key: u32, ms: u64, memory_mb: u32, price: usize) {
+        let statistics = &mut self.contention_mut(key).statistics;
+        statistics.wait_billed_ms += ms;
+        statistics.wait_billed_mb_ms[price] += ms * u64::from(memory_mb);
     }
 
     /// Runs that wait now.
@@ -392,7 +411,12 @@ impl KeyTable {
             total.longest_queue = total.longest_queue.max(statistics.longest_queue);
             total.time_outs += statistics.time_outs;
             total.conflicts += statistics.conflicts;
+            total.longest_chain = total.longest_chain.max(statistics.longest_chain);
             total.wait_billed_ms += statistics.wait_billed_ms;
+            for (sum, more) in total.wait_billed_mb_ms.iter_mut().zip(statistics.wait_billed_mb_ms)
+            {
+                *sum += more;
+            }
         }
         total
     }
@@ -610,7 +634,7 @@ mod tests {
         table.record_run(2, Read);
         table.record_conflict(4);
         table.record_time_out(4);
-        table.record_wait_billed(4, 3);
+        table.record_wait_billed(4, 3, 128, 1);
         let top = |n| table.top(n).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
         assert_eq!(top(0), []);
         assert_eq!(top(3), [7, 4, 2]);
@@ -624,12 +648,40 @@ mod tests {
             longest_queue: 0,
             time_outs: 1,
             conflicts: 1,
+            longest_chain: 0,
             wait_billed_ms: 3,
+            wait_billed_mb_ms: [0, 384, 0, 0],
         };
         assert_eq!(table.top(2)[1], (4, four));
         let total = table.total();
         assert_eq!((total.runs, total.writers, total.waits), (10, 9, 2));
         assert_eq!((total.total_wait, total.longest_wait), (Micros(39), Micros(30)));
+    }
+
+    #[test]
+    fn a_chain_is_of_runs_that_waited_one_for_another() {
+        let mut table = KeyTable::default();
+        let mut granted = Vec::new();
+        let request = |run, access| Request { run, function: 0, access, gives_up_at: Micros::MAX };
+        assert!(table.request(0, request(0, Access::Write), Micros(0)));
+        // A writer, two readers together, a writer: four runs deep.
+        for (run, access) in [(1, Access::Write), (2, Access::Read), (3, Access::Read)] {
+            assert!(!table.request(0, request(run, access), Micros(1)));
+        }
+        assert!(!table.request(0, request(4, Access::Write), Micros(1)));
+        table.release(0, Access::Write, Micros(2), &mut granted);
+        table.release(0, Access::Write, Micros(3), &mut granted);
+        table.release(0, Access::Read, Micros(4), &mut granted);
+        table.release(0, Access::Read, Micros(5), &mut granted);
+        assert_eq!(granted, [1, 2, 3, 4]);
+        assert_eq!(table.statistics(0).longest_chain, 4);
+        // Free in between: a chain of its own.
+        table.release(0, Access::Write, Micros(6), &mut granted);
+        assert!(table.request(0, request(5, Access::Write), Micros(7)));
+        assert!(!table.request(0, request(6, Access::Write), Micros(7)));
+        table.release(0, Access::Write, Micros(8), &mut granted);
+        assert_eq!(table.statistics(0).longest_chain, 4);
+        assert_eq!(table.contended[0].chain, 2);
     }
 
     #[test]

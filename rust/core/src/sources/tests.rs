@@ -227,6 +227,10 @@ pub(super) fn account() -> AccountConfig {
             requests_per_second: None,
             rates: false,
             scaling: None,
+            reuse: ReusePolicy::Mru,
+            destroy_on_reset: false,
+            proactive_fraction: 0.0,
+            queue: AsyncConfig { jitter_half: 0.0, predictive: true, dispatch: Micros::ZERO },
         }],
         idle: IdlePolicy::None,
         reuse: ReusePolicy::Mru,
@@ -256,6 +260,7 @@ pub(super) fn account() -> AccountConfig {
 
 pub(super) fn function() -> FunctionConfig {
     FunctionConfig {
+        duration_factor: 1.0,
         init: Micros::ZERO,
         init_billed: true,
         timeout: None,

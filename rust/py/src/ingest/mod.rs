@@ -2,4 +2,5 @@
 
 pub(crate) mod counts;
 pub(crate) mod digest;
+pub(crate) mod synthetic;
 pub(crate) mod text;
