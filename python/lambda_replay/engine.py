@@ -170,6 +170,7 @@ class Engine:
         )
         self._source_names = pl.Series((*_core.SOURCES, *sources.names), dtype=pl.String)
         self._source_minutes: list[pl.DataFrame] = []
+        self._sources_table: pl.DataFrame | None = None
 
     def run(self) -> Iterator[pl.DataFrame]:
         """Replay the whole trace.
@@ -517,12 +518,20 @@ class Engine:
         return source_minutes(self._source_minutes, self._resolved_sources())
 
     def sources_table(self) -> pl.DataFrame:
-        """Give a row per event source and shard, partition, group or queue, by name."""
+        """Give a row per event source and shard, partition, group or queue, by name.
+
+        Complete once :meth:`run` has ended, and not to be asked for before.
+        """
         if not self.wire.records.names:
             return pl.DataFrame(schema=SOURCE_SCHEMA)
+        if self._sources_table is not None:
+            return self._sources_table
         units = pl.DataFrame(self.core.source_units())
         sources = self._resolved_sources()
-        return sources_table(units, self.source_minutes(), sources, self.wire.records)
+        self._sources_table = sources_table(
+            units, self.source_minutes(), sources, self.wire.records
+        )
+        return self._sources_table
 
     def source_deliveries(self) -> dict[str, int]:
         """Give records by the name of the destination or dead-letter queue that they went to."""

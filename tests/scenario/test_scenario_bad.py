@@ -579,7 +579,7 @@ BAD: list[tuple[str, int, int, str, list[str], str]] = [
         2,
         "xyzzy",
         [
-            "unknown key; known here: account, changes, checks, defaults, downstream, event_sources, faults"
+            "unknown key; known here: account, changes, checks, defaults, downstream, event_sources"
         ],
         "LR-S003",
     ),
