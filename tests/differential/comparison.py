@@ -21,7 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 #: Distributions whose percentiles may be off by one per cent.
-ESTIMATED = frozenset({"wait_ms", "duration_ms", "async_age_ms"})
+ESTIMATED = frozenset({"wait_ms", "duration_ms", "async_age_ms", "iterator_age_ms"})
 PERCENTILES = frozenset({"p50", "p90", "p99", "p999"})
 #: Rounding of floats; money is a difference of sums, so it may be off by parts of its terms.
 RELATIVE = 1e-9

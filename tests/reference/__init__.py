@@ -1,8 +1,8 @@
 """A second implementation of lambda-replay: slow, obvious, and written from the documents alone.
 
 It is the oracle of the differential tests, so it shares no code with the product. ``replay`` is
-its only verb. Modelled are synchronous and asynchronous invocations in one account and Region, with
-everything that decides their fate, shared state and money. Event sources are not: whatever else a
+its only verb. Modelled are synchronous and asynchronous invocations and event sources in one
+account and Region, with everything that decides their fate, shared state and money. Whatever else a
 scenario or a trace asks for is refused with ``ValueError``.
 """
 
@@ -13,14 +13,15 @@ from typing import Any
 
 from reference.coincidences import mark_coincidences
 from reference.entities import Environment
-from reference.marks import RULES, Marks, missing
+from reference.marks import RULES, SOURCE_RULES, Marks, missing
 from reference.measures import attempts, batch_numbers, functions, metrics, outcomes, totals
 from reference.model import Model
 from reference.money import costs
 from reference.settings import resolve
+from reference.source_tables import sources
 from reference.trace import read
 
-__all__ = ["RULES", "Environment", "Result", "missing", "replay"]
+__all__ = ["RULES", "SOURCE_RULES", "Environment", "Result", "missing", "replay"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Result:
         A row per function.
     summary
         The numbers of the whole region.
+    sources
+        A row per event source and shard, partition or message group.
     environments
         Every environment there was, in the order of creation.
     marks
@@ -50,6 +53,7 @@ class Result:
     metrics: list[dict[str, Any]]
     functions: list[dict[str, Any]]
     summary: dict[str, Any]
+    sources: list[dict[str, Any]]
     environments: list[Environment]
     marks: Counter[str]
 
@@ -81,7 +85,7 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
     model = Model(settings, read(rows, marks, settings), marks)
     model.run()
     mark_coincidences(model.log, model.attempts, settings, marks)
-    batches = batch_numbers(model.attempts)
+    batches = batch_numbers(model.calls)
     cost_usd = costs(model, marks)
     return Result(
         outcomes=outcomes(model, rows, batches),
@@ -89,6 +93,7 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
         metrics=metrics(model, marks),
         functions=functions(model, cost_usd, marks),
         summary=totals(model, None, cost_usd[None], marks),
+        sources=sources(model),
         environments=model.environments.all,
         marks=marks.counts,
     )

@@ -67,7 +67,7 @@ class Admission(World):
             return Refusal(limit, REASONS[limit])
         idle = self.environments.idle(row.pool)
         # rule: Z19 (tested only where a warm environment would be reused)
-        coupled = bool(idle) and row.source == "sync" and self.coupled(name, now)
+        coupled = bool(idle) and row.source != "async" and self.coupled(name, now)
         # rule: F0.5 (a token for each environment, and for each unit bought)
         if (coupled or not idle) and self.scaling.empty(name, settings.scaling, now):
             limit = "scaling_rate"
@@ -100,8 +100,8 @@ class Admission(World):
         if any(fault.throttle for fault in self.faults(name, now)):
             reason = REASONS["account_concurrency"] if reserved is None else RESERVED_REASON
             return Refusal("fault", reason)
-        # rule: F1.4 (synchronous requests only)
-        if row.source != "sync":
+        # rule: F1.4, Q32 (synchronous requests and those of event sources)
+        if row.source == "async":
             return None
         if self.rates.full("account", settings.rps_account(), settings, now):
             return Refusal("account_rps", REASONS["account_rps"])
@@ -125,7 +125,7 @@ class Admission(World):
         per_second = self.settings.rps_units(len(pool.ready))
         scope = ("provisioned", pool.name)
         if self.rates.full(scope, per_second, self.settings, now):
-            if row.source == "sync":
+            if row.source != "async":
                 return "request_rate"
             self.marks.hit("Z24.async_exempt")
         return None
@@ -149,7 +149,7 @@ class Admission(World):
     def count(self, row: Row, pool: Pool | None, now: int) -> None:
         """Count an admitted request in the windows it belongs to."""
         # rule: Q32 (provisioned ones included, asynchronous ones in none)
-        if row.source != "sync":
+        if row.source == "async":
             return
         settings, reserved = self.settings, self.reserved(row.name)
         self.rates.take("account", settings.rps_account(), settings, now)

@@ -8,24 +8,22 @@ from itertools import groupby
 from reference.entities import Attempt, Environment, Request, Run
 from reference.marks import Marks
 from reference.model import (
-    ARRIVAL,
-    CHANGE,
-    END,
     HALVING,
     IDLE,
     LIFETIME,
-    RETRY,
-    TIMER,
-    WAIT,
     Event,
 )
+from reference.order import ARRIVAL, CHANGE, END, RETRY, TIMER, WAIT
 from reference.settings import Settings
+from reference.sources import Step
 from reference.trace import Row
 
 
 def pool_of(event: Event) -> str:
     """Return the pool an event is about."""
     subject = event.subject
+    if isinstance(subject, Step):
+        return ""
     if isinstance(subject, Run):
         return subject.environment.pool
     if isinstance(subject, Environment):
@@ -40,6 +38,11 @@ def pool_of(event: Event) -> str:
 def is_timer_of(event: Event, which: int) -> bool:
     """Tell whether an event is a timer of one sort."""
     return event.kind == TIMER and event.order[0] == which
+
+
+def is_request(event: Event) -> bool:
+    """Tell whether an arrival is one of a request, not of a record that nobody reads yet."""
+    return event.subject.source in ("sync", "async")
 
 
 def mark_coincidences(
@@ -58,6 +61,8 @@ def mark_coincidences(
 def mark_instant(events: list[Event], cold: set[int], settings: Settings, marks: Marks) -> None:
     """Count the meetings of one instant, whose events are given in the order they happened."""
     mark_kinds(events, marks)
+    own = [event for event in events if not isinstance(event.subject, Step)]
+    events = [event for event in own if not isinstance(event.subject, Row) or is_request(event)]
     ends = [event for event in events if event.kind == END]
     timers = [event for event in events if event.kind == TIMER]
     arrivals = [event for event in events if event.kind == ARRIVAL]
@@ -87,7 +92,7 @@ def mark_instant(events: list[Event], cold: set[int], settings: Settings, marks:
         else:
             marks.hit("Z1.timer_before_arrival")
         fixed = is_timer_of(timer, IDLE) and settings.idle.policy == "fixed"
-        if fixed and arriving[0].order[0] in cold:
+        if fixed and arriving[0].subject.place in cold:
             marks.hit("Q31.exactly_idle_time")
 
 

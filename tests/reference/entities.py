@@ -5,6 +5,7 @@ Owns the data, no rules. Instants and durations are microseconds.
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from reference.trace import Row
 
@@ -56,9 +57,19 @@ class Run:
         The time-out comes between answer and release.
     failure
         The reason of an error of the handler; null where it answered well.
+    keys
+        The records of shared state it touches, ascending, each with whether it writes.
+    held
+        How many of its keys it holds; where it waits, it waits for the next one.
+    versions
+        The versions of its keys when it began last.
     sample
         Busy / READY of the provisioned pool that serves it, or from which it spilled over, right
         after its start.
+    batch
+        What an event source sent, where the run is of one.
+    listed
+        The records that its partial response names.
     """
 
     request: "Request"
@@ -85,8 +96,9 @@ class Run:
     limit_at: int | None = None
     answer_at: int | None = None
     end_at: int | None = None
-    key: str | None = None
-    version: int = 0
+    keys: tuple[tuple[str, bool], ...] = ()
+    held: int = 0
+    versions: tuple[int, ...] = ()
     conflicts: int = 0
     gave_up: bool = False
     cut: bool = False
@@ -98,6 +110,8 @@ class Run:
     reported: int = 0
     billed_us: int = 0
     sample: Fraction | None = None
+    batch: Any = None
+    listed: list["Request"] = field(default_factory=list)
 
     @property
     def row(self) -> Row:
@@ -112,7 +126,11 @@ class Run:
 
 @dataclass(eq=False)
 class Attempt:
-    """A try of a request: with a run, or refused for a reason."""
+    """A try of a request: with a run, or refused for a reason.
+
+    ``whole`` is the try of the batch whose record's try this is. ``unsettled``: the run went on
+    without settling the record.
+    """
 
     request: "Request"
     number: int
@@ -120,11 +138,23 @@ class Attempt:
     run: Run | None = None
     limit: str | None = None
     reason: str | None = None
+    whole: "Attempt | None" = None
+    unsettled: bool = False
 
     @property
     def row(self) -> Row:
         """Return the row whose attempt it is."""
         return self.request.row
+
+    @property
+    def outcome(self) -> str | None:
+        """Return how it ended; null while its run goes on."""
+        if self.run is None:
+            return "throttled"
+        if self.run.released is None:
+            return None
+        # rule: Z13 (the extension cut: error)
+        return "error" if self.run.failed or self.unsettled else "success"
 
 
 @dataclass(eq=False)
@@ -147,6 +177,8 @@ class Request:
         What the waits of an asynchronous event depend on.
     delivered
         The name under which it was delivered after it failed.
+    records
+        The records of a batch, where it stands for one.
     """
 
     row: Row
@@ -164,6 +196,7 @@ class Request:
     limit: str | None = None
     settled: int | None = None
     delivered: str | None = None
+    records: "list[Request] | None" = None
 
     @property
     def runs(self) -> list[Run]:

@@ -13,7 +13,9 @@ from typing import Any
 
 from reference.entities import Attempt, Request, Run
 from reference.marks import Marks
-from reference.model import ARRIVAL, Model, Snapshot
+from reference.model import Model, Snapshot
+from reference.order import ARRIVAL
+from reference.source_settings import STREAMS
 
 MINUTE = 60_000_000
 SECOND = 1_000_000
@@ -27,6 +29,11 @@ PERCENTILES = {
 LEVEL_PERCENTILES = ("p50", "p99", "p999")
 OUTCOMES = (
     "success", "error", "throttled", "dropped", "expired", "discarded", "filtered", "pending",
+)  # fmt: skip
+# rule: E9 (metrics of event sources; sparse)
+OF_SOURCES = (
+    "PolledEventCount", "FilteredOutEventCount", "InvokedEventCount", "FailedInvokeEventCount",
+    "DeletedEventCount", "DroppedEventCount", "OnFailureDestinationDeliveredEventCount",
 )  # fmt: skip
 
 
@@ -45,10 +52,16 @@ def attempts_of(requests: Sequence[Request]) -> list[Attempt]:
     return [attempt for request in requests for attempt in request.attempts]
 
 
-def runs_of(requests: Sequence[Request]) -> list[Run]:
-    """Return the runs of requests that have ended."""
+def calls_of(model: Model, name: str | None) -> list[Attempt]:
+    """Return the tries of a function: one for each invocation, however many records it has."""
+    return [call for call in model.calls if name in (None, call.row.name)]
+
+
+def runs_of(model: Model, name: str | None) -> list[Run]:
+    """Return the runs of a function that have ended."""
+    runs = [call.run for call in calls_of(model, name) if call.run is not None]
     # rule: Z39, Z44 (a run unfinished at until is in no count)
-    return [run for request in requests for run in request.runs if run.released is not None]
+    return [run for run in runs if run.released is not None]
 
 
 def lost(request: Request) -> bool:
@@ -65,13 +78,14 @@ def level(counts: dict[str, int], name: str | None) -> int:
 # ---- outcomes and attempts -----------------------------------------------------------------
 
 
-def batch_numbers(attempts: Sequence[Attempt]) -> dict[Run, int]:
-    """Return a number for each invocation."""
-    runs = [attempt.run for attempt in attempts if attempt.run]
-    return {run: number for number, run in enumerate(runs)}
+def batch_numbers(calls: Sequence[Attempt]) -> dict[Run | Attempt, int]:
+    """Return a number for each invocation, and for each refused try of a batch."""
+    # rule: E0.6 (a throttled attempt has a batch number of its own)
+    tries = [call.run or call for call in calls if call.run or call.request.records is not None]
+    return {one: number for number, one in enumerate(tries)}
 
 
-def of_run(run: Run | None, batches: dict[Run, int]) -> dict[str, Any]:
+def of_run(run: Run | None, batches: dict[Run | Attempt, int]) -> dict[str, Any]:
     """Return what outcomes and attempts say about a run."""
     if run is None:
         # rule: Z49
@@ -90,7 +104,9 @@ def of_run(run: Run | None, batches: dict[Run, int]) -> dict[str, Any]:
     }
 
 
-def outcome_row(request: Request, batches: dict[Run, int], extra: dict[str, Any]) -> dict[str, Any]:
+def outcome_row(
+    request: Request, batches: dict[Run | Attempt, int], extra: dict[str, Any]
+) -> dict[str, Any]:
     """Return the outcome of one row of the trace."""
     row, runs = request.row, request.runs
     run = runs[-1] if runs else None
@@ -104,7 +120,7 @@ def outcome_row(request: Request, batches: dict[Run, int], extra: dict[str, Any]
         "limit": request.limit,
         "attempts": len(request.attempts),
         "throttles": sum(attempt.run is None for attempt in request.attempts),
-        "errors": sum(one.failed for one in runs if one.released is not None),
+        "errors": sum(attempt.outcome == "error" for attempt in request.attempts),
         "start": run.start if run else None,
         "end": run.released if run else None,
         "settled": request.settled,
@@ -117,7 +133,9 @@ def outcome_row(request: Request, batches: dict[Run, int], extra: dict[str, Any]
     }
 
 
-def outcomes(model: Model, rows: Sequence[Any], batches: dict[Run, int]) -> list[dict[str, Any]]:
+def outcomes(
+    model: Model, rows: Sequence[Any], batches: dict[Run | Attempt, int]
+) -> list[dict[str, Any]]:
     """Return the outcomes in the trace's order."""
     table = []
     for request in sorted(model.requests, key=lambda one: (one.row.position, one.row.copy)):
@@ -132,7 +150,7 @@ def outcomes(model: Model, rows: Sequence[Any], batches: dict[Run, int]) -> list
     return table
 
 
-def attempts(model: Model, batches: dict[Run, int]) -> list[dict[str, Any]]:
+def attempts(model: Model, batches: dict[Run | Attempt, int]) -> list[dict[str, Any]]:
     """Return every try of every row, in order of time."""
     table = []
     # rule: Z50 (by start, then row)
@@ -140,22 +158,18 @@ def attempts(model: Model, batches: dict[Run, int]) -> list[dict[str, Any]]:
         model.attempts, key=lambda one: (one.instant, one.row.position, one.row.copy, one.number)
     ):
         run = attempt.run
-        outcome: str | None = "throttled"
-        if run:
-            # rule: Z13 (the extension cut: error, reason null)
-            outcome = "error" if run.failed else "success"
-            if run.released is None:
-                outcome = None
         table.append(
             {
                 "row": attempt.row.position,
                 "attempt": attempt.number,
-                "outcome": outcome,
+                "outcome": attempt.outcome,
+                # rule: Z13 (the extension cut: reason null)
                 "reason": attempt.reason if run is None else run.failure,
                 "limit": attempt.limit,
                 "start": attempt.instant,
                 "end": run.released if run else attempt.instant,
                 **of_run(run, batches),
+                **({"batch": batches[attempt.whole]} if attempt.whole and run is None else {}),
                 **({"copy": attempt.row.copy} if model.settings.load > 1 else {}),
             }
         )
@@ -274,18 +288,21 @@ class Minutes:
     ages: dict[int, list[int]]
     dropped: dict[int, list[int]]
     received: dict[int, list[int]]
+    iterator_ages: dict[int, list[int]]
+    shown: dict[int, list[tuple[str, int]]]
     going_on: set[int]
 
     def all(self) -> list[int]:
         """Return the first instants of the minutes in which there was any activity."""
-        parts = (self.runs, self.throttles, self.ages, self.dropped, self.received)
+        parts = (self.runs, self.throttles, self.ages, self.dropped, self.received, self.shown)
         return sorted(self.going_on.union(*parts))
 
 
-def minutes_of(model: Model, requests: Sequence[Request]) -> Minutes:
-    """Return what requests have in each minute."""
+def minutes_of(model: Model, name: str | None) -> Minutes:
+    """Return what a function has in each minute."""
     going_on = set()
-    for run in (run for request in requests for run in request.runs):
+    requests, calls = of_function(model.requests, name), calls_of(model, name)
+    for run in [call.run for call in calls if call.run is not None]:
         # rule: Z45 (a minute in which something only runs on has a row; [start, end))
         end = model.settings.until if run.released is None else run.released
         assert end is not None
@@ -294,16 +311,55 @@ def minutes_of(model: Model, requests: Sequence[Request]) -> Minutes:
         while minute < end:
             going_on.add(minute)
             minute += MINUTE
-    refused = [attempt for attempt in attempts_of(requests) if attempt.run is None]
+    refused = [call for call in calls if call.run is None]
     return Minutes(
         # rule: Z44 (a run belongs to the minute of its start, a throttle to that of its instant)
-        runs=by_minute((run.start, run) for run in runs_of(requests)),
+        runs=by_minute((run.start, run) for run in runs_of(model, name)),
         throttles=by_minute((attempt.instant, attempt) for attempt in refused),
         ages=by_minute(ages(requests)),
         dropped=by_minute(drop_samples(requests)),
         received=by_minute((instant, 1) for instant in received(model, requests)),
+        iterator_ages=by_minute(iterator_ages(model, name)),
+        shown=by_minute(shown(model, name)),
         going_on=going_on,
     )
+
+
+def iterator_age(model: Model, run: Run) -> int | None:
+    """Return the age of the last record of a stream's run; null for other runs."""
+    # rule: E4.12 (one for each attempt that was sent; final calls have no record), P25
+    records, source = run.request.records, model.settings.sources.get(run.row.source)
+    if not records or source is None or source.type not in STREAMS:
+        return None
+    at = run.answered if source.age_of_end else run.start
+    assert at is not None
+    return at - records[-1].row.timestamp
+
+
+def iterator_ages(model: Model, name: str | None) -> list[tuple[int, int]]:
+    """Return when runs of streams began, with the age of their last record."""
+    ages = [(run.start, iterator_age(model, run)) for run in runs_of(model, name)]
+    return [(start, age) for start, age in ages if age is not None]
+
+
+def iterator_ages_of(model: Model, source: str, records: set[Request]) -> list[int]:
+    """Return the ages of a source's runs whose last record is among some."""
+    ages = [
+        iterator_age(model, run)
+        for run in runs_of(model, None)
+        if run.row.source == source and run.request.records and run.request.records[-1] in records
+    ]
+    return [age for age in ages if age is not None]
+
+
+def shown(model: Model, name: str | None) -> list[tuple[int, tuple[str, int]]]:
+    """Return what event sources count, by instant."""
+    return [
+        (instant, (metric, amount))
+        for owner in model.owners.values()
+        for metric, instant, amount in owner.shown
+        if name in (None, model.mapping(owner.name).function)
+    ]
 
 
 def total(values: Sequence[int]) -> int | None:
@@ -344,6 +400,14 @@ def metrics_row(
     spilled = [run for run in runs if run.spillover in ("busy", "request_rate")]
     provisioned = [run for run in runs if run.provisioned]
     served = bool(spilled or provisioned)
+    iterator = minutes.iterator_ages.get(minute, [])
+    counted: Counter[str] = Counter()
+    for metric, amount in minutes.shown.get(minute, []):
+        counted[metric] += amount
+    of_sources = {
+        "IteratorAge_max": milliseconds(max(iterator)) if iterator else None,
+        **{metric: counted.get(metric) for metric in OF_SOURCES},
+    }
     dropped, age = minutes.dropped.get(minute, []), minutes.ages.get(minute, [])
     return {
         "timestamp": minute,
@@ -363,6 +427,7 @@ def metrics_row(
         "AsyncEventsDropped": total(dropped),
         "AsyncEventsDropped_samples": len(dropped) or None,
         "AsyncEventAge_max": milliseconds(max(age)) if age else None,
+        **(of_sources if model.owners else {}),
         "cold_starts": sum(run.cold for run in runs) if runs else None,
         "lock_wait_ms_sum": milliseconds(sum(run.lock_wait for run in runs)) if runs else None,
     }
@@ -374,7 +439,7 @@ def metrics(model: Model, marks: Marks) -> list[dict[str, Any]]:
     kept = by_minute((one.instant, one) for one in levels(model.snapshots))
     rows = []
     for name in names:
-        minutes = minutes_of(model, of_function(model.requests, name))
+        minutes = minutes_of(model, name)
         for minute in minutes.all():
             earlier = [one for one in kept if one < minute]
             before = kept[max(earlier)][-1:] if earlier else []
@@ -420,7 +485,7 @@ def span(model: Model) -> tuple[int, int]:
     first = min(request.row.timestamp for request in model.requests)
     if model.settings.until is not None:
         return first, max(first, model.settings.until)
-    ends = [run.released for run in runs_of(model.requests) if run.released is not None]
+    ends = [run.released for run in runs_of(model, None) if run.released is not None]
     return first, max(ends, default=first)
 
 
@@ -470,10 +535,10 @@ def totals(
     if model.requests and first == last:
         marks.hit("Z47.empty_span")
     own = of_function(model.requests, name)
-    runs = runs_of(own)
-    refused = [attempt for attempt in attempts_of(own) if attempt.run is None]
+    runs = runs_of(model, name)
+    refused = [call for call in calls_of(model, name) if call.run is None]
     # given up without one run
-    never = [one for one in own if not one.runs and one.outcome != "pending"]
+    never = [one for one in own if not one.runs and one.outcome not in ("pending", "filtered")]
     if never:
         marks.hit("Z49.never_ran")
     cold = sum(run.cold for run in runs)
@@ -481,6 +546,9 @@ def totals(
     over_time = concurrency(model.snapshots, name, first, last)
     outcome = Counter(request.outcome for request in own)
     deliveries = Counter(one.delivered for one in own if one.delivered is not None)
+    for owner in model.owners.values():
+        if name in (None, model.mapping(owner.name).function):
+            deliveries.update(owner.deliveries)
     created = [
         one
         for one in model.environments.all
@@ -516,6 +584,11 @@ def totals(
         "wait_ms": distribution_ms(waits),
         "duration_ms": distribution_ms([run.reported for run in runs]),
         "async_age_ms": distribution_ms([age for _, age in ages(own)]),
+        **(
+            {"iterator_age_ms": distribution_ms([age for _, age in iterator_ages(model, name)])}
+            if model.owners
+            else {}
+        ),
         "deliveries": dict(deliveries),
         "cost_usd": cost_usd,
     }

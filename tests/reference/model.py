@@ -11,15 +11,19 @@ from typing import Any, NamedTuple
 
 from reference.admission import Refusal
 from reference.entities import Attempt, Request, Run
+from reference.kafka import Kafka
 from reference.limiter import RateLimiter
 from reference.marks import Marks
+from reference.order import ARRIVAL, CHANGE, END, RETRY, TIMER, WAIT
+from reference.queues import Queue
 from reference.recurrence import next_time
 from reference.runs import Runs
 from reference.settings import Settings
+from reference.source_settings import QUEUES
+from reference.sources import Owner, Sources, Step
+from reference.streams import Stream
 from reference.trace import Row
 
-# rule: Z1 (order of what happens at one instant)
-CHANGE, WAIT, END, TIMER, ARRIVAL, RETRY = range(6)
 # rule: Z1 (changes in file order), then schedules, READY, target tracking
 SET, SCHEDULE, READY, LOOK = range(4)
 # rule: Z4 (lifetime ends come before the halving tick; single idle times never meet a tick)
@@ -48,7 +52,7 @@ class Event(NamedTuple):
     subject: Any
 
 
-class Model(Runs):
+class Model(Sources):
     """One replay."""
 
     def __init__(self, settings: Settings, rows: Iterable[Row], marks: Marks) -> None:
@@ -57,10 +61,23 @@ class Model(Runs):
         self.changes = list(enumerate(settings.changes))
         self.log: list[Event] = []
         self.snapshots: list[Snapshot] = []
+        self.calls: list[Attempt] = []
+        self.owners: dict[str, Owner] = {}
+        for name in sorted(settings.sources) if self.arrivals else ():
+            self.owners[name] = self.owner(name)
+        # rule: E0.6.1 (start = the first row of the whole trace)
+        self.start_at = self.arrivals[0].timestamp if self.arrivals else 0
         # rule: Q35 (provisioned in the scenario: READY at the trace's start)
         if self.arrivals:
             begins = [self.arrivals[0].timestamp, *(change.at for change in settings.changes)]
             self.configure(min(begins), at_once=True)
+
+    def owner(self, name: str) -> Any:
+        """Return an event source as it is before the first row."""
+        rows = [row for row in self.arrivals if row.source == name]
+        kinds: dict[str, Any] = dict.fromkeys(QUEUES, Queue) | {"kafka": Kafka}
+        first = self.arrivals[0].timestamp
+        return kinds.get(self.mapping(name).type, Stream)(name, self, rows, first)
 
     # ---- the loop --------------------------------------------------------------------------
 
@@ -75,6 +92,8 @@ class Model(Runs):
             if self.log and event.instant < self.log[-1].instant:
                 message = f"time went backwards: {self.log[-1]} then {event}"
                 raise AssertionError(message)
+            for owner in self.owners.values():
+                owner.advance(event.instant)
             self.log.append(event)
             self.handle(event)
             self.snapshots.append(self.snapshot(event))
@@ -82,6 +101,8 @@ class Model(Runs):
 
     def busy(self) -> bool:
         """Tell whether anything is left to do but to wait for timers."""
+        if any(owner.busy() for owner in self.owners.values()):
+            return True
         return bool(self.arrivals or self.in_flight) or any(
             request.next_at is not None
             or request.held_back
@@ -102,6 +123,11 @@ class Model(Runs):
         events += self.due_timers()
         if busy:
             events += self.due_requests() + self.due_runs()
+            now, passed = self.start_at, CHANGE
+            if self.log:
+                now, passed = self.log[-1].instant, self.log[-1].kind
+            for owner in self.owners.values():
+                events += [Event(*due) for due in owner.due(now, passed)]
         return events
 
     def due_changes(self, *, looks: bool) -> list[Event]:
@@ -125,9 +151,9 @@ class Model(Runs):
         if self.arrivals:
             # rule: Z2 (they are in that order already)
             row = self.arrivals[0]
-            events.append(Event(row.timestamp, ARRIVAL, (row.place,), row))
+            events.append(Event(row.timestamp, ARRIVAL, (0, row.place), row))
         for request in self.requests:
-            order = (request.row.place, len(request.attempts))
+            order = (0, request.row.place, len(request.attempts))
             # rule: Z27 (dropped at its deadline)
             if request.drop_at is not None:
                 events.append(Event(request.drop_at, WAIT, (*order, 0), request))
@@ -148,7 +174,12 @@ class Model(Runs):
         """List what is due of the runs in flight."""
         events = []
         for run in self.in_flight:
-            order = (run.row.place, run.attempt)
+            order: tuple[Any, ...] = (0, run.row.place, run.attempt)
+            if run.batch is not None:
+                # rule: E0.6 (sync before sources, by name, shard, first record)
+                lane = run.batch.lane
+                shard = 0 if lane is None else getattr(lane.shard, "number", lane.number)
+                order = (1, run.row.source, shard, run.row.place, run.attempt)
             if run.begin_at is not None:
                 events.append(Event(run.begin_at, TIMER, (BEGIN, *order), run))
             # rule: Z28 (after the end of its client's patience: then an answer is too late)
@@ -185,7 +216,9 @@ class Model(Runs):
     def handle(self, event: Event) -> None:
         """Let one event happen."""
         now, subject = event.instant, event.subject
-        if event.kind == CHANGE:
+        if isinstance(subject, Step):
+            subject.act(now)
+        elif event.kind == CHANGE:
             self.change(event)
         elif event.kind == WAIT:
             if isinstance(subject, Run):
@@ -260,8 +293,12 @@ class Model(Runs):
         until = self.settings.until
         if until is None:
             return
-        for run in self.in_flight:
-            request = run.request
+        unfinished = [
+            (one, request)
+            for one in self.in_flight
+            for request in ([one.request] if one.batch is None else one.request.records or ())
+        ]
+        for run, request in unfinished:
             if run is request.runs[-1]:
                 # rule: Z39 (still running, though it may have answered)
                 self.marks.hit("Z39.still_running")
@@ -287,6 +324,8 @@ class Model(Runs):
                 if self.settings.shape(name, self.marks) != before[name]:
                     self.environments.make_obsolete(name, now)
             self.configure(now, at_once=False)
+            for owner in self.owners.values():
+                owner.changed(now)
         elif which == SCHEDULE:
             index = event.order[2]
             subject.scheduled[index] = now + 1
@@ -308,6 +347,11 @@ class Model(Runs):
         if row.name not in self.seen:
             self.seen.add(row.name)
             self.configure(now, at_once=True)
+        if row.source in self.owners:
+            owner = self.owners[row.source]
+            self.requests.append(owner.coming[row])
+            owner.arrive(owner.coming[row], now)
+            return
         request = Request(row)
         self.requests.append(request)
         if row.source == "async":
@@ -347,6 +391,7 @@ class Model(Runs):
         place = self.admit(row, attempt.number, now)
         request.attempts.append(attempt)
         self.attempts.append(attempt)
+        self.calls.append(attempt)
         if isinstance(place, Refusal):
             self.mark_refusal(row, place.limit, now)
             attempt.limit, attempt.reason = place

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from reference.entities import Run
 from reference.marks import Marks
-from reference.measures import of_function, runs_of, span
+from reference.measures import runs_of, span
 from reference.model import Model
 from reference.provisioned import Pool
-from reference.settings import EPOCH
+from reference.units import EPOCH
 
 SECOND = 1_000_000
 FIVE_MINUTES = 300 * SECOND
@@ -157,7 +157,7 @@ def other_of(run: Run) -> Fraction:
 def of_name(model: Model, name: str, marks: Marks) -> Cost:
     """Return the cost of a function, before tiers and free tier."""
     # rule: Z42
-    runs = runs_of(of_function(model.requests, name))
+    runs = runs_of(model, name)
     cost = dict.fromkeys(PARTS, Fraction(0))
     for run in runs:
         cost["requests"] += requests_of(run, marks) * REQUEST
@@ -178,7 +178,7 @@ def of_account(model: Model, marks: Marks) -> Cost:
     requests: dict[str, int] = defaultdict(int)
     free: dict[str, Fraction] = defaultdict(lambda: Fraction(FREE_GB_S))
     used: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
-    for run in in_order(runs_of(model.requests)):
+    for run in in_order(runs_of(model, None)):
         month = month_of(run)
         requests[month] += requests_of(run, marks)
         cost["other"] += other_of(run)

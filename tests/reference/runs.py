@@ -41,6 +41,7 @@ class Runs(Admission):
             # rule: Z8 (a run keeps the settings of its start)
             timeout=settings.timeout_us(name, self.marks),
             error=self.error_of(request, faults),
+            listed=[one for one in request.records or () if self.fails(one) == "item"],
             memory_mb=settings.memory_mb(name, row.memory_mb, self.marks),
             architecture=settings.architecture(name, self.marks),
             ephemeral_mb=settings.ephemeral_mb(name, self.marks),
@@ -49,7 +50,7 @@ class Runs(Admission):
                 one.initial or one.tracking or one.schedule
                 for one in settings.provisions(name, self.marks)
             ),
-            key=self.key_of(row),
+            keys=self.keys_of(request),
             sample=place.sample,
         )
         self.in_flight.append(run)
@@ -67,7 +68,7 @@ class Runs(Admission):
             run.answer_at = run.end_at = begin + run.timeout
             return run
         run.begin = begin + run.suppressed
-        if run.key is None:
+        if not run.keys:
             run.try_begin = run.begin
             self.plan(run, run.begin)
         elif run.begin == now:
@@ -83,17 +84,14 @@ class Runs(Admission):
 
     def error_of(self, request: Request, faults: list[Fault]) -> str | None:
         """Return how the handler of a run ends."""
-        row = request.row
         errors = {fault.error for fault in faults}
-        # rule: Z14 (a fault's error beats error_runs; error_runs counts runs)
-        runs = len(request.runs) + 1
-        if row.error_runs is None or runs <= row.error_runs:
-            errors.add(row.error)
-        elif row.error in ("handled", "crash"):
-            self.marks.hit("Z14.error_runs_over")
-        # rule: Z14 (item on a sync or async row is a success)
-        if "item" in errors:
-            self.marks.hit("Z14.item")
+        if request.records is None:
+            errors.add(self.fails(request))
+            # rule: Z14 (item on a sync or async row is a success)
+            if "item" in errors:
+                self.marks.hit("Z14.item")
+        # rule: interface 1 (for an event source: the whole batch)
+        errors |= {self.fails(record) for record in request.records or ()}
         # rule: Z36 (crash before handled)
         if any(fault.error for fault in faults):
             self.marks.hit("Z36.error")
@@ -101,8 +99,30 @@ class Runs(Admission):
             return "crash"
         return "handled" if "handled" in errors else None
 
+    def fails(self, request: Request) -> str | None:
+        """Return the error that a row brings to the run that begins now."""
+        row = request.row
+        # rule: Z14 (a fault's error beats error_runs; error_runs counts runs)
+        if row.error_runs is None or len(request.runs) + 1 <= row.error_runs:
+            return row.error
+        if row.error in ("handled", "crash"):
+            self.marks.hit("Z14.error_runs_over")
+        return None
+
+    def keys_of(self, request: Request) -> tuple[tuple[str, bool], ...]:
+        """Return the records of shared state that a run takes turns at, and how."""
+        touched: dict[str, bool] = {}
+        for one in [request] if request.records is None else request.records:
+            key = self.key_of(one.row)
+            if key is not None:
+                touched[key] = touched.get(key, False) or one.row.writes
+        if len(touched) > 1:
+            # rule: state (a batch takes the keys of its records in ascending order)
+            self.marks.hit("state.several_keys")
+        return tuple(sorted(touched.items()))
+
     def key_of(self, row: Row) -> str | None:
-        """Return the record of shared state that a row's run takes turns at."""
+        """Return the record of shared state that a row touches."""
         state = self.settings.state
         if row.state_key is None:
             return None
@@ -191,26 +211,30 @@ class Runs(Admission):
         if self.settings.state.discipline == "optimistic":
             # rule: state (remember the version)
             run.try_begin = now
-            run.version = self.keys.of(run).version
+            run.versions = tuple(key.version for key in self.keys.of(run))
             self.plan(run, now)
-        elif self.keys.request(run):
-            run.try_begin = now
-            self.plan(run, now)
-        else:
-            # rule: Z10, Z33 (limits of waiting: the time-out, max_lock_wait_s)
-            longest = self.settings.state.max_lock_wait_us
-            limits = [one for one in (run.timeout, longest) if one is not None]
-            run.limit_at = now + min(limits) if limits else None
+            return
+        # rule: state (waits at the first key that is not free, keeps those it has)
+        while run.held < len(run.keys):
+            if not self.keys.request(run):
+                # rule: Z10, Z33 (limits of waiting: the time-out, max_lock_wait_s)
+                longest = self.settings.state.max_lock_wait_us
+                limits = [one for one in (run.timeout, longest) if one is not None]
+                assert run.begin is not None
+                run.limit_at = run.begin + min(limits) if limits else None
+                return
+        assert run.begin is not None
+        run.try_begin = now
+        run.lock_wait = now - run.begin
+        self.plan(run, now)
 
     def grant(self, runs: list[Run], now: int) -> None:
         """Let runs begin that waited for their key."""
-        for run in runs:
-            assert run.begin is not None
+        # rule: state (releases, then new requests, by arrival)
+        for run in sorted(runs, key=lambda one: (one.row.place, one.attempt)):
             self.marks.hit("state.granted")
             run.limit_at = None
-            run.try_begin = now
-            run.lock_wait = now - run.begin
-            self.plan(run, now)
+            self.begin(run, now)
 
     def give_up(self, run: Run, now: int) -> None:
         """End a run that has waited too long for its key."""
@@ -225,7 +249,7 @@ class Runs(Admission):
             self.marks.hit("Z33.gave_up")
             run.gave_up = True
         granted = self.keys.leave(run, now)
-        run.key = None
+        run.keys = ()
         run.end_at = now
         self.answer(run, now)
         self.grant(granted, now)
@@ -233,16 +257,18 @@ class Runs(Admission):
     def conflict(self, run: Run, now: int) -> bool:
         """Compare and set at the answer; tell whether the run starts over."""
         state = self.settings.state
-        if run.key is None or state.discipline != "optimistic" or not run.row.writes:
+        written = [place for place, (_, writes) in enumerate(run.keys) if writes]
+        if not written or state.discipline != "optimistic":
             return False
         # rule: Z32 (a run that fails anyway compares and writes nothing)
         if run.cut or run.error:
             self.marks.hit("Z32.failed_writes_nothing")
             return False
-        key = self.keys.of(run)
-        if key.version == run.version:
+        keys = self.keys.of(run)
+        if all(keys[place].version == run.versions[place] for place in written):
             self.marks.hit("Z32.written")
-            key.version += 1
+            for place in written:
+                keys[place].version += 1
             return False
         if run.conflicts >= state.max_retries:
             self.marks.hit("Z32.too_many")
@@ -282,7 +308,10 @@ class Runs(Admission):
             run.failure = {"crash": "Crash", "handled": "Handled"}[run.error]
             self.marks.hit(f"F3.5.{run.error}")
         run.answered = now
-        self.retries.answered(run.request, run, self.settings, now)
+        if run.batch is None:
+            self.retries.answered(run.request, run, self.settings, now)
+        else:
+            run.batch.owner.done(run.batch, run, now)
         if run.end_at == now:
             self.release(run, now)
         else:
@@ -293,7 +322,7 @@ class Runs(Admission):
         self.in_flight.remove(run)
         run.end_at, run.released = None, now
         self.account(run, now)
-        if run.key is not None and self.settings.state.discipline == "lock":
+        if run.keys and self.settings.state.discipline == "lock":
             # rule: Z31 (a key is held to the release)
             self.grant(self.keys.leave(run, now), now)
         if run.overrun:

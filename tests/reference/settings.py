@@ -4,16 +4,17 @@ Owns reading the scenario's sections, and what a change does to them. Keys that 
 not model are refused, so that nobody compares against rules it does not have.
 """
 
-import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
 from reference.marks import Marks
+from reference.source_settings import CHANGEABLE as OF_SOURCE
+from reference.source_settings import resolve_source
+from reference.units import exact, instant_of, is_off, milliseconds_to_us, one_of, seconds_to_us
 
 ERAS = ("2017-12", "2018-10", "2019-12", "2020-12", "2023-11", "2025-08")
 
@@ -32,9 +33,6 @@ EVENT_AGE_S = 21_600  # rule: F5.2
 RETRY_ATTEMPTS = 2  # rule: F5.2
 INIT_TIMEOUT_S = 10  # rule: F3.1
 JITTER_HALF = 0.125  # rule: F5.3
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 OF_FUNCTION = frozenset(
     "init_ms init_billed memory_mb duration_factor timeout_s architecture ephemeral_storage_mb "
@@ -67,7 +65,16 @@ KNOWN_KEYS: Mapping[str, frozenset[str]] = {
     "change": frozenset({"at", "set"}),
     "fault": frozenset({"at", "for_s", "function", "slow", "init", "error", "throttle"}),
     "scenario": frozenset(
-        {"account", "defaults", "functions", "replay", "state", "changes", "faults"}
+        {
+            "account",
+            "defaults",
+            "functions",
+            "replay",
+            "state",
+            "changes",
+            "faults",
+            "event_sources",
+        }
     ),
 }
 # Of the account these alone may change while the trace runs; the rest shapes what is under way.
@@ -85,43 +92,6 @@ CHANGEABLE = (
 
 
 # ---- units ---------------------------------------------------------------------------------
-
-
-def seconds_to_us(value: float | Fraction) -> int:
-    """Return a scenario's seconds in microseconds, to the nearest, halves up."""
-    return math.floor(Fraction(value) * 1_000_000 + Fraction(1, 2))
-
-
-def milliseconds_to_us(value: float | Fraction) -> int:
-    """Return milliseconds in microseconds, to the nearest, halves up.
-
-    A float is multiplied and rounded in IEEE doubles, as the product does it; anything else is
-    exact.
-    """
-    # rule: Z3 (halves up)
-    if isinstance(value, float):
-        return math.floor(value * 1000.0 + 0.5)
-    return math.floor(Fraction(value) * 1000 + Fraction(1, 2))
-
-
-def exact(value: Any) -> Fraction:
-    """Return a number as it is written: 0.1 is a tenth."""
-    return Fraction(str(value)) if isinstance(value, float) else Fraction(value)
-
-
-def instant_of(value: int | Fraction | str | datetime) -> int:
-    """Return an instant of the scenario in microseconds since the epoch."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return (aware - EPOCH) // MICROSECOND
-    return math.floor(Fraction(value))
-
-
-def is_off(value: object) -> bool:
-    """Tell whether something is switched off, or not there."""
-    return value is None or value == "off"
 
 
 def bounds_us(value: Any) -> tuple[int, int]:
@@ -328,6 +298,10 @@ class Settings:
         self.free_tier = bool(account.get("pricing", {}).get("free_tier", False))
 
         self.state = resolve_state(sections.get("state", {}))
+        self.sources = {
+            name: resolve_source(name, section)
+            for name, section in sections.get("event_sources", {}).items()
+        }
         replay = sections.get("replay", {})
         self.seed = int(replay.get("seed", 0))
         self.load = float(replay.get("load", 1.0))
@@ -356,7 +330,8 @@ class Settings:
         for change in self.sections.get("changes", []):
             check_keys(change, "change")
             for key in change["set"]:
-                if not key.startswith(CHANGEABLE):
+                of_source = key.startswith("event_sources.") and key.split(".")[-1] in OF_SOURCE
+                if not (of_source or key.startswith(CHANGEABLE)):
                     message = f"the reference does not model a change of {key}"
                     raise ValueError(message)
         for fault in self.sections.get("faults", []):
@@ -548,14 +523,6 @@ class Settings:
 
 
 # ---- reading parts -------------------------------------------------------------------------
-
-
-def one_of(value: Any, *known: Any) -> Any:
-    """Return a value that is among those known."""
-    if value not in known:
-        message = f"the reference does not model {value!r}, only {known}"
-        raise ValueError(message)
-    return value
 
 
 def check_keys(section: Mapping[str, Any], kind: str) -> None:

@@ -26,24 +26,24 @@ class Keys:
         self.marks = marks
         self.keys: dict[str, Key] = {}
 
-    def of(self, run: Run) -> Key:
-        """Return the record that a run touches."""
-        assert run.key is not None
-        return self.keys.setdefault(run.key, Key())
+    def of(self, run: Run) -> list[Key]:
+        """Return the records that a run touches."""
+        return [self.keys.setdefault(name, Key()) for name, _ in run.keys]
 
     def request(self, run: Run) -> bool:
-        """Hold the key if nobody is in the way, else join its queue."""
-        key = self.of(run)
+        """Hold the next key if nobody is in the way, else join its queue."""
+        key, writes = self.of(run)[run.held], run.keys[run.held][1]
         # rule: state (held if free for this access and nobody waits)
         if not key.queue and self.compatible(key, run):
             self.marks.hit("state.shared" if key.holders else "state.free")
             key.holders.append(run)
+            run.held += 1
             return True
         # rule: Z34 (first come first served, one queue for readers and writers)
-        if not run.row.writes and self.compatible(key, run):
+        if not writes and self.compatible(key, run):
             self.marks.hit("state.reader_behind_writer")
-        elif run.row.writes:
-            writers = any(holder.row.writes for holder in key.holders)
+        elif writes:
+            writers = any(self.writes(key, holder) for holder in key.holders)
             self.marks.hit("state.writer_waits_for_writer" if writers else "state.writer_waits")
         else:
             self.marks.hit("state.reader_waits")
@@ -53,13 +53,22 @@ class Keys:
     def compatible(self, key: Key, run: Run) -> bool:
         """Tell whether a run may hold a key together with those who hold it."""
         # rule: state (readers share, a writer is alone)
-        if run.row.writes:
+        if self.writes(key, run):
             return not key.holders
-        return not any(holder.row.writes for holder in key.holders)
+        return not any(self.writes(key, holder) for holder in key.holders)
+
+    def writes(self, key: Key, run: Run) -> bool:
+        """Tell whether a run touches a record as a writer."""
+        return any(
+            one is key and writes for one, (_, writes) in zip(self.of(run), run.keys, strict=True)
+        )
 
     def leave(self, run: Run, now: int) -> list[Run]:
-        """Take a run away, whether it holds or waits; return those who hold the key now."""
-        key = self.of(run)
+        """Take a run away, whether it holds or waits; return those who get one of its keys."""
+        return [granted for key in self.of(run) for granted in self.leave_one(key, run, now)]
+
+    def leave_one(self, key: Key, run: Run, now: int) -> list[Run]:
+        """Take a run away from one record; return those who hold it now."""
         if run in key.holders:
             key.holders.remove(run)
         if run in key.queue:
@@ -72,6 +81,7 @@ class Keys:
                 self.marks.hit("state.gives_up_next")
                 break
             granted.append(key.queue.pop(0))
+            granted[-1].held += 1
             key.holders.append(granted[-1])
         if len(granted) > 1:
             self.marks.hit("state.readers_together")

@@ -16,7 +16,8 @@ from reference import RULES, Result, missing, replay
 from reference.marks import Marks
 from reference.measures import distribution_ms
 from reference.philox import between, identity_of_request, philox, purpose_key
-from reference.settings import resolve, seconds_to_us
+from reference.settings import resolve
+from reference.units import seconds_to_us
 
 MS = 1_000
 S = 1_000_000
@@ -708,7 +709,7 @@ def test_scenario_seconds_go_to_the_nearest_microsecond_halves_up(
         {"defaults": {"memory": 128}},
         {"replay": {"loads": 2}},
         {"functions": {"f": {"timeout": 3}}},
-        {"event_sources": {}},
+        {"event_sources": {"q": {"type": "mq", "function": "f"}}},
         {"changes": [{"at": 0, "set": {"account.idle.policy": "none"}}]},
         {"account": {"pricing": {"region": "af-south-1"}}},
         {"functions": {"f": {"init_ms": "typical"}}},
@@ -721,7 +722,7 @@ def test_reference_refuses_a_scenario_it_does_not_model(scenario: dict[str, Any]
         replay(scenario, rows_of((0, "f", 1)))
 
 
-@pytest.mark.parametrize("columns", [{"source": "orders"}, {"error": "exit"}, {"shard": 1}])
+@pytest.mark.parametrize("columns", [{"source": "orders"}, {"error": "exit"}, {"attempt": 1}])
 def test_reference_refuses_a_trace_it_does_not_model(columns: dict[str, Any]) -> None:
     row = {"timestamp": 0, "function": "f", "duration_ms": 1, **columns}
     with pytest.raises(ValueError, match="does not model"):

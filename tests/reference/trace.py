@@ -1,7 +1,7 @@
 """The trace as the model reads it: whole microseconds, in the order of arrival.
 
 Owns the conversion of one row's values, the order of rows, and what ``load`` and ``time_scale``
-make of them. Columns mean what interface.md §1 says; event sources are not modelled.
+make of them. Columns mean what interface.md §1 says.
 """
 
 import math
@@ -13,18 +13,12 @@ from typing import Any
 
 from reference.marks import Marks
 from reference.philox import between, chance, identity_of_request
-from reference.settings import (
-    EPOCH,
-    MICROSECOND,
-    Settings,
-    bare_name,
-    milliseconds_to_us,
-    pool_name,
-)
+from reference.settings import Settings, bare_name, pool_name
+from reference.units import EPOCH, MICROSECOND, milliseconds_to_us
 
 KNOWN_COLUMNS = frozenset(
     "timestamp function duration_ms extension_ms init_ms source error error_runs memory_mb "
-    "payload_bytes state_key state_access request_id row_uid".split()
+    "payload_bytes state_key state_access request_id row_uid key shard filtered".split()
 )
 COPY_SPREAD_US = 60_000_000  # rule: Z38
 
@@ -54,6 +48,9 @@ class Row:
     payload_bytes: int = 0
     state_key: str | None = None
     writes: bool = True
+    key: str | None = None
+    shard: int | None = None
+    filtered: bool = False
 
     @property
     def name(self) -> str:
@@ -106,26 +103,40 @@ def identity(row: Mapping[str, Any], position: int, marks: Marks) -> tuple[int, 
     return position, 0
 
 
-def read_row(row: Mapping[str, Any], position: int, instant: int, marks: Marks) -> Row:
+def read_row(
+    row: Mapping[str, Any],
+    position: int,
+    instant: int,
+    marks: Marks,
+    settings: Settings | None = None,
+) -> Row:
     """Return one row; its place is not known yet."""
     unknown = sorted(set(row) - KNOWN_COLUMNS)
     if unknown:
         message = f"the reference does not model columns {unknown}"
         raise ValueError(message)
     source = row.get("source") or "sync"
-    if source not in ("sync", "async"):
+    sources = settings.sources if settings else {}
+    if source not in ("sync", "async", *sources):
         message = f"the reference does not model source {source!r}"
         raise ValueError(message)
     if row.get("error") not in (None, "handled", "crash", "item"):
         message = f"the reference does not model error {row['error']!r}"
         raise ValueError(message)
+    # rule: Z51 (rows with null function are resolved by their source)
+    function = row.get("function")
+    if source in sources:
+        if function not in (None, sources[source].function):
+            message = f"the reference does not model rows of {source} for {function}"
+            raise ValueError(message)
+        function = sources[source].function
     init, extension = row.get("init_ms"), row.get("extension_ms")
     key = row.get("state_key")
     return Row(
         position=position,
         place=-1,
         timestamp=instant,
-        function=row["function"],
+        function=str(function),
         duration=duration_us(row["duration_ms"], marks),
         init=None if init is None else duration_us(init, marks),
         identity=identity(row, position, marks),
@@ -137,6 +148,9 @@ def read_row(row: Mapping[str, Any], position: int, instant: int, marks: Marks) 
         payload_bytes=row.get("payload_bytes") or 0,
         state_key=None if key is None else str(key),
         writes=(row.get("state_access") or "write") == "write",
+        key=row.get("key"),
+        shard=None if row.get("shard") is None else int(row["shard"]),
+        filtered=source in sources and row.get("filtered") is True,
     )
 
 
@@ -177,7 +191,7 @@ def read(
         instants = [first + math.floor((at - first) * settings.time_scale) for at in instants]
     arrivals = []
     for position, (row, instant) in enumerate(zip(rows, instants, strict=True)):
-        one = read_row(row, position, instant, marks)
+        one = read_row(row, position, instant, marks, settings)
         arrivals += copies(one, settings, marks) if settings else [one]
     # rule: Z2 (the order is that of the floored timestamps, then of the positions), Z37 (which
     # stays where a scale makes instants fall together)

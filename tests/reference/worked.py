@@ -70,3 +70,37 @@ def tries(result: Result, position: int = 0) -> list[tuple[float, str | None]]:
 def one(result: Result, position: int, *names: str) -> tuple[Any, ...]:
     """Return some columns of one outcome."""
     return tuple(result.outcomes[position][name] for name in names)
+
+
+# ---- event sources -------------------------------------------------------------------------
+
+
+def record(at: float, duration: float = 1, **columns: Any) -> dict[str, Any]:
+    """Return a record of the source s."""
+    return row(at, duration, "f", **{"source": "s", **columns})
+
+
+def pull(*rows: dict[str, Any], kind: str = "kinesis", **section: Any) -> Result:
+    """Replay rows with a source s of the function f; keys of the function come under ``f``.
+
+    ``sections`` are other sections of the scenario.
+    """
+    f, sections = section.pop("f", None), section.pop("sections", {})
+    source = {"type": kind, "function": "f", **section}
+    return play(*rows, f=f, sections={"event_sources": {"s": source}, **sections})
+
+
+def sent(result: Result) -> list[tuple[float, str | None, list[int]]]:
+    """Return every try of a batch: when, how the first record's ended, and the rows in it."""
+    batches: dict[int, list[dict[str, Any]]] = {}
+    for attempt in result.attempts:
+        batches.setdefault(attempt["batch"], []).append(attempt)
+    return [
+        (own[0]["start"] / S, own[0]["outcome"], [attempt["row"] for attempt in own])
+        for own in batches.values()
+    ]
+
+
+def rows_sent(result: Result) -> list[list[int]]:
+    """Return the rows of every try of a batch, in order of time."""
+    return [rows for _, _, rows in sent(result)]
