@@ -685,7 +685,7 @@ impl Replay {
     }
 
     /// Sees to it that the minute of an instant has a row: now, or when it opens.
-    fn mark(&mut self, function: FunctionId, at: Micros) {
+    pub(super) fn mark(&mut self, function: FunctionId, at: Micros) {
         if Minute::of(at) == self.region.minute() {
             self.touch(function).meter.mark();
             self.region.mark();

@@ -14,7 +14,7 @@ use crate::model::concurrency::Refusal;
 use crate::model::state_keys::Access;
 use crate::outcome::{Attempt, Outcome, OutcomeKind, Reason, Run, Sink, Source};
 use crate::request::{NO_KEY, Progress, Request};
-use crate::rng::{Draw, Identity, Luck, Purpose};
+use crate::rng::{Draw, Luck, Purpose};
 use crate::sources::Machine;
 use crate::sources::config::{KindConfig, SourceConfig};
 use crate::sources::figures::{Figures, Level, SourceRow};
@@ -477,18 +477,13 @@ impl Replay {
         start: &Start,
         now: Micros,
     ) -> Request {
-        let Sources { hub, list, .. } = &*self.sources;
+        let Sources { list, .. } = &*self.sources;
         let shard = u64::from(list[source as usize].first_unit + start.unit);
         let order = shard << crate::sources::hub::SEQUENCE_BITS
             | u64::from(start.sequence) & ((1 << crate::sources::hub::SEQUENCE_BITS) - 1);
-        let rare = match &start.first {
-            Some(first) => hub.rares.of(source, first),
-            None => {
-                Rare { who: Identity { low: order, high: u64::MAX }, ..hub.rares.usual(source, 0) }
-            }
-        };
+        let rare = &start.rare;
         Request {
-            row: start.first.map_or(0, |first| first.row),
+            row: start.row,
             copy: rare.copy,
             number: batch_number(order),
             timestamp: now,
@@ -497,8 +492,8 @@ impl Replay {
             source: Source::event(source),
             duration: start.duration,
             extension: start.extension,
-            init: start.init,
-            memory_mb: start.memory_mb,
+            init: rare.init,
+            memory_mb: rare.memory_mb,
             error: start.error,
             error_runs: u32::MAX,
             payload: 0,
@@ -532,6 +527,7 @@ impl Replay {
         if let Some(newest) = newest {
             let unit = self.sources.list[source as usize].machine.figures_of(unit);
             self.record_age(source, unit, function, now - newest, now);
+            self.mark(function, now);
         }
         self.drive(source, sink, |machine, hub| machine.answered(unit, &answer, now, hub));
     }

@@ -165,8 +165,6 @@ pub struct KafkaConfig {
     pub partitions: u32,
     /// Least and most provisioned pollers; nothing for on-demand mode.
     pub provisioned: Option<(u32, u32)>,
-    /// Invocations of one provisioned poller at once.
-    pub invocations_per_poller: u32,
     /// Pollers times this where messages wait (P24).
     pub step_up: u32,
     /// Pollers fewer by this where none wait (P24).

@@ -49,8 +49,9 @@ struct Shard {
     /// When its mapping begins to read it; `Micros::MAX`: not known yet.
     open_at: Micros,
     phase: Micros,
-    /// Parents that are not drained yet.
+    /// Parents that are not drained yet, and when the last of the others was.
     parents: u32,
+    drained_at: Micros,
     /// What takes its place.
     children: Vec<u32>,
     closed: bool,
@@ -69,6 +70,7 @@ impl Shard {
             open_at: Micros::MAX,
             phase: Micros::ZERO,
             parents: 0,
+            drained_at: Micros::MIN,
             children: Vec::new(),
             closed: false,
             drained: false,
@@ -173,13 +175,21 @@ impl Stream {
     /// The mapping begins or stops to read and to send; it keeps its place in each shard.
     fn switched(&mut self, now: Micros, hub: &mut Hub) {
         if !self.switch.is_on() {
+            // What has not begun to poll begins anew.
+            for shard in self.shards.iter_mut().filter(|shard| shard.is_open()) {
+                if shard.open_at > now {
+                    shard.open_at = Micros::MAX;
+                    shard.lanes.clear();
+                }
+            }
             return;
         }
         if self.poll_start == Micros::MAX {
             self.poll_start = now;
         }
         for shard in 0..self.shards.len() {
-            self.open_shard(shard, hub);
+            self.open_shard(shard, now, hub);
+            self.look_at_end(shard, now, hub);
             for lane in 0..self.shards[shard].lanes.len() {
                 let (terms, worker) = self.worker(shard, lane);
                 worker.resume(&terms, now, hub);
@@ -190,9 +200,10 @@ impl Stream {
     }
 
     /// A shard is read from when its mapping polls and its parents are drained.
-    fn open_shard(&mut self, place: usize, hub: &Hub) {
-        let (eligible_at, poll_start) = (self.shards[place].eligible_at, self.poll_start);
-        if self.shards[place].is_open() || eligible_at == Micros::MAX || poll_start == Micros::MAX {
+    fn open_shard(&mut self, place: usize, now: Micros, hub: &Hub) {
+        let eligible_at = self.shards[place].eligible_at;
+        let known = eligible_at < Micros::MAX && self.switch.is_on();
+        if self.shards[place].is_open() || !known {
             return;
         }
         let phase = match self.own.poll {
@@ -205,7 +216,7 @@ impl Stream {
             _ => Micros::ZERO,
         };
         let shard = &mut self.shards[place];
-        shard.open_at = eligible_at.max(poll_start);
+        shard.open_at = eligible_at.max(self.poll_start).max(now);
         shard.phase = phase;
         // The first window opens with the shard (§0.6-3).
         let lanes = self.own.parallelization_factor;
@@ -397,11 +408,11 @@ impl Stream {
                     let figures = &mut hub.figures[place];
                     figures.blocked = figures.blocked.plus(now - shard.blocked_since);
                 }
-                if self.own.block_shard {
-                    self.release_lanes(place, now, hub);
-                }
             }
             _ => {}
+        }
+        if self.own.block_shard && !self.shards[place].lanes.iter().any(|one| one.worker.again) {
+            self.release_lanes(place, now, hub);
         }
         if self.shards[place].lanes[lane].worker.is_idle() {
             self.consider(place, lane, now, hub);
@@ -423,29 +434,36 @@ impl Stream {
 
     /// Whether another lane of the shard has failed (P8).
     fn is_held_up(&self, place: usize, lane: usize) -> bool {
-        let shard = &self.shards[place];
-        // Lanes that have failed do not hold up each other.
-        self.own.block_shard && shard.blocked_lanes > 0 && !shard.lanes[lane].was_blocked
+        // Lanes that try again do not hold up each other.
+        let lanes = &self.shards[place].lanes;
+        self.own.block_shard
+            && !lanes[lane].worker.again
+            && lanes.iter().any(|lane| lane.worker.again)
     }
 
     /// A shard that is closed and has nothing left is drained: its children follow (E4.11).
     fn look_at_end(&mut self, place: usize, now: Micros, hub: &mut Hub) {
         let shard = &mut self.shards[place];
         let left = !shard.unread.is_empty() || shard.buffered > 0;
-        if !shard.closed || shard.drained || left {
+        if !shard.closed || shard.drained || left || !shard.is_open() {
             return;
         }
+        // One that ended before it opened opens first.
+        let drained_at = now.max(shard.open_at);
         if shard.lanes.iter().any(|lane| !lane.is_over()) {
             return;
         }
         shard.drained = true;
+        let delay = self.own.child_delay;
         for child in shard.children.clone() {
             let child = child as usize;
+            self.shards[child].drained_at = self.shards[child].drained_at.max(drained_at);
             self.shards[child].parents -= 1;
             if self.shards[child].parents == 0 {
-                self.shards[child].eligible_at = now + self.own.child_delay;
-                self.open_shard(child, hub);
+                self.shards[child].eligible_at = self.shards[child].drained_at + delay;
+                self.open_shard(child, now, hub);
                 self.schedule_read(child, now, hub);
+                self.look_at_end(child, now, hub);
             }
         }
     }
@@ -474,7 +492,7 @@ impl Stream {
             Timer::Read => self.read(unit as usize, now, hub),
             Timer::Expiry => {
                 let (shard, lane) = of_unit(unit);
-                if self.switch.is_on() && lane < self.shards[shard].lanes.len() {
+                if lane < self.shards[shard].lanes.len() {
                     let (terms, worker) = self.worker(shard, lane);
                     worker.expire(&terms, now, hub);
                     self.settled(shard, lane, now, hub);
@@ -504,6 +522,12 @@ impl Stream {
         }
         let due = matches!(one.worker.phase, Phase::Due | Phase::BackOff) && one.worker.due == now;
         if held || !forms && !due {
+            if due {
+                // In a back-off that goes on, age and retention act all the same.
+                let (terms, worker) = self.worker(place, lane);
+                worker.expire(&terms, now, hub);
+                self.settled(place, lane, now, hub);
+            }
             return None;
         }
         if forms {
@@ -528,8 +552,12 @@ impl Stream {
         self.settled(place, lane, now, hub);
     }
 
-    #[allow(clippy::unused_self)] // Others do something here.
-    pub(super) const fn admitted(&self, _: u32, _: Micros, _: &mut Hub) {}
+    pub(super) fn admitted(&mut self, unit: u32, _: Micros, hub: &mut Hub) {
+        if self.own.tumbling_window.is_some() {
+            let (place, lane) = of_unit(unit);
+            self.shards[place].lanes[lane].admitted(hub.source, &self.own, &hub.rares);
+        }
+    }
 
     pub(super) fn answered(&mut self, unit: u32, answer: &Answer, now: Micros, hub: &mut Hub) {
         let (place, lane) = of_unit(unit);
