@@ -55,8 +55,7 @@ print(frame.height / (time.process_time() - begin))
 def write(path: Path, lines: int) -> None:
     """Write REPORT lines, a fiftieth of them with an init."""
     draws = random.Random(1)
-    opened = gzip.open(path, "wt", compresslevel=6) if path.suffix == ".gz" else path.open("w")
-    with opened as file:
+    with gzip.open(path, "wt", compresslevel=6) if path.suffix == ".gz" else path.open("w") as file:
         for number in range(lines):
             seconds, millis = divmod(number * 7, 1000)
             clock = (

@@ -14,7 +14,7 @@ from lambda_replay.readers import find_reader
 from lambda_replay.readers.base import IngestReport, ReadOptions
 from lambda_replay.readers.files import File
 
-AWS = Path(__file__).parent / "data" / "aws"
+AWS = Path(__file__).parent / "data_aws"
 ID = "00000000-0000-4000-8000-000000000001"
 STREAM = "2026/03/01/[$LATEST]0123456789abcdef0123456789abcdef"
 

@@ -61,9 +61,7 @@ class LambdaInsights(Reader):
         """Take duration and init from the end."""
         del options
         report.inferred["timestamp"] = "_aws.Timestamp minus duration and init_duration"
-        report.note(
-            "an init is taken as waited for: Lambda Insights does not tell others apart"
-        )
+        report.note("an init is taken as waited for: Lambda Insights does not tell others apart")
         rows = next((_ROWS[key] for key in _ROWS if key in files[0].json_keys), "")
         prefix = f"{rows}." if rows else ""
         columns = {name: f"{prefix}{name}" for name in _FIELDS}
