@@ -15,6 +15,7 @@ use pyo3::types::PyDict;
 use super::background::{Background, Outlet};
 use super::failed::{Failed, raise};
 use crate::arrow_out::{Table, millis};
+use crate::error::internal;
 
 /// Counts, and the file that could not be read to its end.
 type End = Result<Tally, Failed>;
@@ -122,7 +123,7 @@ fn columns(runs: Runs) -> PyResult<Table> {
         .collect();
     Table::new(vec![
         ("timestamp", Arc::new(Int64Array::from(runs.timestamp))),
-        ("function", named(&runs.functions, &runs.function)),
+        ("function", named(&runs.functions, &runs.function)?),
         ("duration_ms", spans(&runs.duration)),
         ("init_ms", spans(&runs.init)),
         ("init_ahead_ms", spans(&runs.init_ahead)),
@@ -134,8 +135,8 @@ fn columns(runs: Runs) -> PyResult<Table> {
         ("billed_ms", numbers(runs.billed)),
         ("request_id", texts(&runs.request_id)),
         ("xray_trace_id", texts(&runs.trace_id)),
-        ("log_stream", named(&runs.streams, &runs.stream)),
-        ("account", named(&runs.accounts, &runs.account)),
+        ("log_stream", named(&runs.streams, &runs.stream)?),
+        ("account", named(&runs.accounts, &runs.account)?),
     ])
 }
 
@@ -159,12 +160,26 @@ fn texts(texts: &Texts) -> ArrayRef {
 }
 
 /// A name per row; each stands in the buffer once.
-fn named(names: &Names, codes: &[u32]) -> ArrayRef {
-    let mut builder = StringViewBuilder::with_capacity(codes.len()).with_deduplicate_strings();
-    for code in codes {
-        builder.append_option(names.names.get(*code as usize));
+fn named(names: &Names, codes: &[u32]) -> PyResult<ArrayRef> {
+    let mut places = Vec::with_capacity(names.names.len());
+    let mut bytes = Vec::new();
+    for name in &names.names {
+        // A batch ends long before its names take 4 GiB.
+        let start = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(name.as_bytes());
+        places.push((start, u32::try_from(name.len()).unwrap_or(u32::MAX)));
     }
-    Arc::new(builder.finish())
+    let mut builder = StringViewBuilder::with_capacity(codes.len());
+    let block = builder.append_block(bytes.into());
+    for code in codes {
+        match places.get(*code as usize) {
+            Some((start, length)) => builder
+                .try_append_view(block, *start, *length)
+                .map_err(|error| internal(&error.to_string()))?,
+            None => builder.append_null(),
+        }
+    }
+    Ok(Arc::new(builder.finish()))
 }
 
 fn bad_lines(bad: &[Bad]) -> PyResult<Table> {
