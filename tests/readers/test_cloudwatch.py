@@ -134,10 +134,11 @@ def test_real_telemetry_with_records_that_are_texts(name: str) -> None:
         assert any("dropped 1 records" in note for note in found.notes)
 
 
-def test_lines_without_a_time_are_set_aside() -> None:
-    rows, found = read(AWS / "report_lines.txt", function="f")
-    assert rows.is_empty()
-    assert found.dropped == {"no time: nothing says when the run was": 5}
+def test_a_log_without_any_time_is_refused() -> None:
+    error = refused(
+        AWS / "report_lines.txt", "LR-T-VALUE", "nothing says when the run was (5)", function="f"
+    )
+    assert error.exit_code == 3
 
 
 def test_retries_are_rows_and_can_be_merged(tmp_path: Path) -> None:

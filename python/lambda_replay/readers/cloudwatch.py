@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from lambda_replay import _core
+from lambda_replay.exceptions import TraceError
 from lambda_replay.readers.base import Family, Reader, Stamp, stream
 
 if TYPE_CHECKING:
@@ -128,10 +129,23 @@ def _batches(
             )
     tally = runs.tally()
     if tally is not None:
+        if tally["faults"] and not tally["runs"]:
+            raise _nothing_left(files[0].shown, tally["faults"])
         report.count(read=tally["copies"])
         report.drop("copies of runs that are there already", tally["copies"])
         report.duplicates = tally["copies"]
         _put_into_words(tally, options, report)
+
+
+def _nothing_left(shown: str, faults: dict[str, int]) -> TraceError:
+    """Say why none of the lines that tell of runs became one."""
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in sorted(faults.items()))
+    return TraceError(
+        f"no line of {shown} that tells of a run can be used: {reasons}",
+        source=shown,
+        code="LR-T-VALUE",
+        hint="export logs with their times: aws logs tail, filter-log-events, or an export task",
+    )
 
 
 #: Sentences about counts above 0.
