@@ -39,7 +39,7 @@ pub struct Kafka {
     counted_to: Micros,
     /// First instant of the trace.
     started: Micros,
-    /// When the mapping was enabled last: what waited then was read then.
+    /// When the mapping was enabled last: what had not been read was read then.
     on_since: Micros,
     open_at: Micros,
     /// The look that is to come; `Micros::MAX` where none is.
@@ -55,6 +55,10 @@ struct Partition {
     /// Records that are older than the starting position.
     skipped: RecordQueue,
     sequence: u32,
+    /// Records that came while the mapping was disabled, the last ones of the queue; and the first
+    /// of those that were read when it was enabled last.
+    unread: usize,
+    read_late_from: u32,
     /// Slot whose batch holds records of it.
     holder: Option<u32>,
     blocked_since: Option<Micros>,
@@ -161,9 +165,18 @@ impl Kafka {
         self.on_since = now;
         for partition in 0..self.partitions.len() {
             // What came meanwhile is read now.
-            let count = self.partitions[partition].queue.len();
-            for _ in 0..count {
-                let record = self.partitions[partition].queue.pop().expect("it is there");
+            let own = &mut self.partitions[partition];
+            let unread = std::mem::take(&mut own.unread);
+            let read = own.queue.len() - unread;
+            for _ in 0..read {
+                let record = own.queue.pop().expect("it is there");
+                own.queue.push(record);
+            }
+            // What had been read stands behind what had not now: once around brings it in front.
+            let late: Vec<Record> =
+                (0..unread).map(|_| own.queue.pop().expect("it is there")).collect();
+            own.read_late_from = late.first().map_or(own.sequence, |first| first.sequence);
+            for record in late {
                 self.read(partition, record, now, hub);
             }
         }
@@ -266,6 +279,7 @@ impl Kafka {
         self.lag += 1;
         if !self.switch.is_on() {
             partition.queue.push(record);
+            partition.unread += 1;
             return;
         }
         self.read(place, record, now, hub);
@@ -381,9 +395,12 @@ impl Kafka {
         }
         let own = self.partitions.iter().skip(place).step_by(self.active as usize);
         let mine = own.filter(|one| one.holder.is_none_or(|holder| holder as usize == place));
-        let heads = mine.filter_map(|partition| partition.queue.front());
-        let first = heads.map(|head| head.timestamp).min().unwrap_or(Micros::MIN);
-        first.max(self.on_since)
+        let read_at = |partition: &Partition| {
+            let head = partition.queue.front()?;
+            let late = head.sequence >= partition.read_late_from;
+            Some(if late { head.timestamp.max(self.on_since) } else { head.timestamp })
+        };
+        mine.filter_map(read_at).min().unwrap_or(Micros::MAX)
     }
 
     fn worker(&mut self, place: usize) -> (Terms<'_>, &mut Worker) {

@@ -42,6 +42,8 @@ struct Shard {
     reread_at: Micros,
     /// The read that is to come; other timers are overtaken.
     next_read: Micros,
+    /// When it was read last: a poll is not made twice.
+    read_at: Micros,
     /// Records read and not settled.
     buffered: u64,
     /// When it may be read: its parents are drained. `Micros::MAX`: not known yet.
@@ -76,6 +78,7 @@ impl Shard {
             drained: false,
             unread: RecordQueue::default(),
             skipped: RecordQueue::default(),
+            read_at: Micros::MIN,
             buffered: 0,
             sequence: 0,
             next_read: Micros::MAX,
@@ -278,7 +281,8 @@ impl Stream {
             Some(_) if shard.reread_at == now && visible <= now => now,
             Some(period) => {
                 let from = shard.open_at + shard.phase;
-                let wait = (visible.max(now) - from).0.max(0);
+                let earliest = visible.max(now).max(shard.read_at.plus(Micros(1)));
+                let wait = (earliest - from).0.max(0);
                 from + Micros((wait + period.0 - 1) / period.0 * period.0)
             }
             None => visible.max(now).max(shard.open_at),
@@ -299,6 +303,7 @@ impl Stream {
             return;
         }
         shard.next_read = Micros::MAX;
+        shard.read_at = now;
         if !self.switch.is_on() || shard.buffered >= self.own.lookahead {
             return;
         }
@@ -311,10 +316,9 @@ impl Stream {
         }
         let (mut polled, mut filtered, mut bytes) = (0_u64, 0_u64, 0_u64);
         while let Some(head) = shard.unread.front() {
-            let pushed = self.own.poll.is_none();
             let most = polled >= u64::from(self.own.read_records)
                 || polled > 0 && bytes + head.bytes() > self.own.read_bytes;
-            if head.timestamp + self.own.prop_delay > now || most && !pushed {
+            if head.timestamp + self.own.prop_delay > now || most {
                 break;
             }
             let record = shard.unread.pop().expect("it is there");
@@ -339,9 +343,6 @@ impl Stream {
                 lanes => lane_of(hub.keys.high(record.key), hub.keys.low(record.key), lanes),
             };
             shard.lanes[lane].push(record, now, &self.config, &self.own, &hub.keys);
-            if pushed && shard.buffered >= self.own.lookahead {
-                break;
-            }
         }
         if polled > 0 {
             let minute = hub.minutes.at(hub.source, now);
@@ -354,14 +355,8 @@ impl Stream {
         }
         // What has been read now is not there to be read again.
         self.shards[place].reread_at = Micros::MIN;
-        self.schedule_read_after(place, now, hub);
+        self.schedule_read(place, now, hub);
         self.look_at_end(place, now, hub);
-    }
-
-    /// The read after the one of this instant.
-    fn schedule_read_after(&mut self, place: usize, now: Micros, hub: &mut Hub) {
-        let later = if self.own.poll.is_some() { now + Micros(1) } else { now };
-        self.schedule_read(place, later, hub);
     }
 
     /// A lane without a batch: when does it form the next one?
