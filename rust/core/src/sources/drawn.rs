@@ -1,5 +1,7 @@
 //! Invariants of event sources (E11) on whatever is drawn.
 
+#![allow(clippy::cast_possible_truncation)] // Rows are few.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;
