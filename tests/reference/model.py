@@ -17,7 +17,6 @@ from reference.marks import Marks
 from reference.order import ARRIVAL, CHANGE, END, RETRY, TIMER, WAIT
 from reference.queues import Queue
 from reference.recurrence import next_time
-from reference.runs import Runs
 from reference.settings import Settings
 from reference.source_settings import QUEUES
 from reference.sources import Owner, Sources, Step
@@ -237,7 +236,12 @@ class Model(Sources):
         elif event.kind == ARRIVAL:
             self.arrivals.pop(0)
             self.arrive(subject, now)
-        elif subject.held_back:
+        else:
+            self.try_again(subject, now)
+
+    def try_again(self, subject: Request, now: int) -> None:
+        """Send what waited to be sent, or retried."""
+        if subject.held_back:
             self.marks.hit("F4.2.sent_later")
             limiter = self.retries.limiters[subject.row.name]
             assert limiter.take(now)

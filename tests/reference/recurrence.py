@@ -7,7 +7,8 @@ is computed ahead.
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from reference.settings import EPOCH, MICROSECOND, ScheduleEntry
+from reference.settings import ScheduleEntry
+from reference.units import EPOCH, MICROSECOND
 
 MINUTE = 60_000_000
 #: Examples last for minutes; what comes later than so many days is no matter.

@@ -33,6 +33,7 @@ use crate::time::Micros;
 
 /// The machine of one event source.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // There are few of them, and each is looked at often.
 pub enum Machine {
     /// Kinesis, `DynamoDB` Streams.
     Stream(Stream),

@@ -163,7 +163,7 @@ proptest! {
         if world.tries.len() > 1 {
             let span = world.tries.last().map_or(0, |last| last.at) - sent[0].at;
             let most = i64::from(start) + span * i64::from(kind.ramp_per_minute) / (60 * S);
-            prop_assert!(world.most_running as i64 <= most.max(2), "{} of {}", world.most_running, most);
+            prop_assert!(i64::try_from(world.most_running)? <= most.max(2), "{} of {}", world.most_running, most);
         }
         // 4: two batches of one group never run at once, unless a run outlasts its lease.
         if kind.fifo {

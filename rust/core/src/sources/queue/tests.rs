@@ -107,17 +107,6 @@ pub(super) struct World {
     pub(super) most_busy: u32,
 }
 
-const TIMERS: [Timer; 8] = [
-    Timer::Start,
-    Timer::Read,
-    Timer::Expiry,
-    Timer::Look,
-    Timer::Effect,
-    Timer::Switch,
-    Timer::Reshard,
-    Timer::Other,
-];
-
 impl World {
     pub(super) fn new(config: SourceConfig) -> Self {
         let mut hub = Hub::new(Luck::new(1));
@@ -189,7 +178,8 @@ impl World {
                 Class::Retry => 6,
                 Class::Batch => 7,
             };
-            let timer = TIMERS.iter().position(|other| *other == timer).unwrap() as u32;
+            let number = (0..).zip(Timer::ALL).find(|(_, other)| *other == timer);
+            let (timer, _) = number.expect("one of all");
             self.heap.push(Reverse((at.0, rank, order, Happening::Timer { timer, unit })));
         }
         let mut records = std::mem::take(&mut self.hub.records).into_iter();
@@ -227,7 +217,7 @@ impl World {
                 }
                 Happening::Timer { timer: 0, unit } => self.start(unit),
                 Happening::Timer { timer, unit } => {
-                    self.queue.fire(TIMERS[timer as usize], unit, now, &mut self.hub);
+                    self.queue.fire(Timer::ALL[timer as usize], unit, now, &mut self.hub);
                 }
                 Happening::Answer { unit, index } => {
                     self.running -= 1;
@@ -625,8 +615,8 @@ fn e5_8_fifo_batches_of_two_groups() {
         kind.fifo = true;
     });
     let mut world = World::new(config);
-    for (n, key) in [7, 9, 7, 9, 7, 9].into_iter().enumerate() {
-        world.send_one(0, 20 * MS + n as i64, key, None, None);
+    for (n, key) in (0..).zip([7, 9, 7, 9, 7, 9]) {
+        world.send_one(0, 20 * MS + n, key, None, None);
     }
     world.run();
     assert_eq!(
