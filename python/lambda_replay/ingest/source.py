@@ -21,8 +21,8 @@ import polars as pl
 
 from lambda_replay import samples
 from lambda_replay.exceptions import ResourceError, TraceError, escape, show
-from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.canonical import CANONICAL, Canonical
+from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import detect, scan_file
 from lambda_replay.output import TemporaryFolder
 from lambda_replay.readers import NAMES, find_reader, reader
@@ -212,12 +212,17 @@ def _open_files(
 
 def _reader_of(file: File, options: ReadOptions, *, is_loose: bool) -> Reader | None:
     """Choose the reader of a file; None: it is no trace and need not be one."""
+    remote = file.is_remote and options.format not in (None, CANONICAL.name)
+    if remote:
+        message = f"{escape(file.shown)}: from object storage only canonical columns are read"
+        hint = "copy it here first, for example with: aws s3 cp --recursive"
+        raise TraceError(message, source=file.shown, code="LR-T-REMOTE", hint=hint)
     if options.format is not None:
         if options.format not in (*NAMES, CANONICAL.name):
             near = difflib.get_close_matches(options.format, NAMES, n=1)
             message = f"there is no format {show(options.format)}; one of {', '.join(NAMES)}"
-            hint = f"did you mean {near[0]}?" if near else None
-            raise TraceError(message, source=file.shown, code="LR-T-OPTION", hint=hint)
+            nearest = f"did you mean {near[0]}?" if near else None
+            raise TraceError(message, source=file.shown, code="LR-T-OPTION", hint=nearest)
         return CANONICAL if options.format == CANONICAL.name else reader(options.format)
     if file.is_remote or options.columns:
         return CANONICAL

@@ -1,8 +1,8 @@
 """Azure Functions Invocation Trace 2021: a row per invocation, stamped at its end.
 
 Microsoft, AzureFunctionsInvocationTrace2021.md of github.com/Azure/AzurePublicDataset: ``app``,
-``func`` (unique only inside its app), ``end_timestamp`` and ``duration`` in seconds since 2021-01-31,
-cold starts excluded.
+``func`` (unique only inside its app), ``end_timestamp`` and ``duration`` in seconds since
+2021-01-31, cold starts excluded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class Azure2021(Reader):
     ) -> pl.LazyFrame:
         """Take the duration from the end."""
         del options
-        categories = pl.Categories.random()
         frames = [_scan(file) for file in files]
         micros = {
             name: (pl.col(column) * 1e6).round().cast(pl.Int64)
@@ -54,9 +53,7 @@ class Azure2021(Reader):
         start = micros["end"] - micros["span"]
         frame = pl.concat(frames).select(
             (start.clip(0) + begin).cast(pl.Datetime("us", "UTC")).alias("timestamp"),
-            pl.concat_str("app", pl.lit("/"), "func")
-            .cast(pl.Categorical(categories))
-            .alias("function"),
+            pl.concat_str("app", pl.lit("/"), "func").cast(pl.Categorical()).alias("function"),
             pl.when(micros["span"] == 0)
             .then(1)
             .otherwise(micros["span"])
@@ -77,7 +74,9 @@ def _scan(file: File) -> pl.LazyFrame:
     numbers = ("end_timestamp", "duration")
     types = {name: pl.Float64() if name in numbers else pl.String() for name in file.header}
     if file.is_parquet:
-        return pl.scan_parquet(file.path, glob=False).select(_COLUMNS).cast(
-            {name: types[name] for name in _COLUMNS}
+        return (
+            pl.scan_parquet(file.path, glob=False)
+            .select(_COLUMNS)
+            .cast({name: types[name] for name in _COLUMNS})
         )
     return pl.scan_csv(file.path, glob=False, schema=pl.Schema(types)).select(_COLUMNS)

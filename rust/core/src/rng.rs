@@ -10,6 +10,7 @@ const WEYL: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B];
 const ROUNDS: usize = 10;
 
 /// One block of Philox4x64-10.
+#[inline]
 pub fn philox4x64(counter: [u64; 4], key: [u64; 2]) -> [u64; 4] {
     let mut x = counter;
     let mut k = key;
