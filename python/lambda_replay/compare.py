@@ -373,7 +373,9 @@ def _text(one: Comparison) -> list[str]:
     room = max(1, 66 // (12 if len(one.names) > 3 else 22))
     sides = others[:room]
     heads = ["", *(name_of(name, 14) for name in one.names[: room + 1])]
-    table = [[*heads, *(f"{name_of(name, 12)} - base" for name in sides)] if len(sides) < 3 else heads]
+    table = [
+        [*heads, *(f"{name_of(name, 12)} - base" for name in sides)] if len(sides) < 3 else heads
+    ]
     for name in chosen[:_MOST_MEASURES]:
         row = rows[name]
         cells = [name, *(shown(name, row[side]) for side in one.names[: room + 1])]

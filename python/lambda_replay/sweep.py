@@ -156,7 +156,9 @@ def points_of(
         for length in lengths.values():
             many *= length
         if many > MOST_POINTS and samples is None:
-            message = f"{many:,} points; at most {MOST_POINTS:,} are replayed, or draw some: samples"
+            message = (
+                f"{many:,} points; at most {MOST_POINTS:,} are replayed, or draw some: samples"
+            )
             raise ValueError(message)
         if samples is not None and samples < many:
             drawn = sorted(random.Random(seed).sample(range(many), samples))  # noqa: S311
@@ -186,7 +188,9 @@ def _paths(trace: TraceLike) -> list[str]:
     """Name the files of a trace, for those who read it elsewhere."""
     names = list(trace) if isinstance(trace, list | tuple) else [trace]
     if "-" in names or not all(isinstance(name, str | os.PathLike) for name in names):
-        message = "workers read the trace themselves: give the path of a file that they see, or a URL"
+        message = (
+            "workers read the trace themselves: give the path of a file that they see, or a URL"
+        )
         raise ValueError(message)
     return [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]
 

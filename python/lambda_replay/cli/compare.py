@@ -108,13 +108,13 @@ def compare(
         names = list(sides)
         for name, _, expression in given:
             if name is not None and name not in names:
-                message = f"--fail-if {show(expression)} names no side; there are {', '.join(names)}"
+                message = (
+                    f"--fail-if {show(expression)} names no side; there are {', '.join(names)}"
+                )
                 raise click.UsageError(message)
         from lambda_replay.compare import compare as work  # noqa: PLC0415 - imports Polars
 
-        found = work(
-            list(trace), sides, repeat=repeat, seed=seed, metrics=False, progress=progress
-        )
+        found = work(list(trace), sides, repeat=repeat, seed=seed, metrics=False, progress=progress)
     judged, wrong = _judged(found, given, sides)
     seconds = time.monotonic() - started
     _answer(found, trace, judged, seconds, kind, output)
@@ -188,7 +188,8 @@ def _judged(
         mine = [
             check
             for side, check, _ in given
-            if isinstance(check, Check) and (side == name or (side is None and name != found.names[0]))
+            if isinstance(check, Check)
+            and (side == name or (side is None and name != found.names[0]))
         ]
         if result is None:
             if mine:
@@ -220,9 +221,7 @@ def _answer(
     document = {
         **found.to_dict(),
         "summaries": found.summaries(),
-        "checks": {
-            name: [check.to_dict() for check in checks] for name, checks in judged.items()
-        },
+        "checks": {name: [check.to_dict() for check in checks] for name, checks in judged.items()},
     }
     if output is not None:
         with atomic_path(output) as temporary:

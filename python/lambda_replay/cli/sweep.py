@@ -243,7 +243,9 @@ def _split(text: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
-def _judge(frame: pl.DataFrame, checks: list[Check], keys: list[str]) -> dict[int, list[CheckResult]]:
+def _judge(
+    frame: pl.DataFrame, checks: list[Check], keys: list[str]
+) -> dict[int, list[CheckResult]]:
     """Judge every point; gives those at which something holds."""
     failing: dict[int, list[CheckResult]] = {}
     for place, row in enumerate(frame.to_dicts()):

@@ -87,7 +87,9 @@ def replay_on(
             hint = f"start some with: dask worker {scheduler}"
             raise ResourceError(message, code="LR-R-WORKERS", hint=hint)
         size = max(1, -(-len(scenarios) // (workers * _TASKS_PER_WORKER)))
-        places = [range(at, min(at + size, len(scenarios))) for at in range(0, len(scenarios), size)]
+        places = [
+            range(at, min(at + size, len(scenarios))) for at in range(0, len(scenarios), size)
+        ]
         paths = [_absolute(trace) for trace in traces]
         futures = {
             client.submit(

@@ -398,6 +398,10 @@ def _judge(
                 reasons.append((name, pl.lit(value=True), f"{name} is missing"))
             continue
         made, odd = _column(name, batch.schema[name], sources)
+        if name == "function" and "source" in batch.columns:
+            # Records of an event source need no function: the source has one.
+            called = pl.col("source").cast(pl.String).fill_null("sync").is_in(["sync", "async"])
+            odd = [(condition & called, reason) for condition, reason in odd]
         columns.append(made.alias(name))
         reasons += [(name, condition, reason) for condition, reason in odd]
     number = pl.lit(None, pl.UInt16)

@@ -248,13 +248,18 @@ def _check(batch: pl.DataFrame) -> None:
     """Refuse the first row that no replay would take."""
     spans = [name for name in _SPANS if name in batch.columns]
     nulls = {name: pl.col(name).is_null() for name in REQUIRED_COLUMNS if name in batch.columns}
+    if "source" in batch.columns and "function" in nulls:
+        # Records of an event source need no function: the source has one.
+        nulls["function"] &= (
+            pl.col("source").cast(pl.String).fill_null("sync").is_in(["sync", "async"])
+        )
     negative = {name: pl.col(name).to_physical() < 0 for name in spans}
     odd = batch.filter(pl.any_horizontal(*nulls.values(), *negative.values()))
     if not odd.height:
         return
     first = odd.sort("row").head(1)
     at = first.row(0, named=True)
-    name = next((name for name in nulls if at[name] is None), None)
+    name = next((one for one in nulls if first.select(nulls[one]).item()), None)
     if name is not None:
         message = f"{name} is null, or no value that it can have; every row needs one"
         code, value = "LR-T-NULL", None
@@ -328,7 +333,14 @@ def _place(path: Path) -> int | None:
         footer = file.read()
     key = footer.rfind(CRC_KEY.encode())
     at = footer.find(b"crc32:", key + len(CRC_KEY)) if key >= 0 else -1
-    return None if at < 0 else max(0, size - _FOOTER) + at
+    if at >= 0:
+        return max(0, size - _FOOTER) + at
+    if footer.endswith(b"PAR1") and any(
+        one.encode() in footer for one in (DIGEST_KEY, VERSION_KEY)
+    ):
+        message = f"{escape(str(path))} is not as lambda-replay wrote it: its checksum is gone"
+        raise IntegrityError(message, code="LR-I-CHECKSUM", hint="copy or convert it again")
+    return None
 
 
 def _crc(path: Path, place: int) -> int:
