@@ -259,7 +259,7 @@ def _check(batch: pl.DataFrame) -> None:
         return
     first = odd.sort("row").head(1)
     at = first.row(0, named=True)
-    name = next((one for one in nulls if first.select(nulls[one]).item()), None)
+    name: str | None = next((one for one in nulls if first.select(nulls[one]).item()), None)
     if name is not None:
         message = f"{name} is null, or no value that it can have; every row needs one"
         code, value = "LR-T-NULL", None
