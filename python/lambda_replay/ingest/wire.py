@@ -410,14 +410,17 @@ def _check_names(names: list[str], label: str) -> None:
     if not missing:
         return
     folded = {name.strip().lower(): name for name in names}
-    hints = []
+    hints, maps = [], []
     for name in missing:
         usual = next((folded[other] for other in _USUAL[name] if other in folded), None)
-        near = folded.get(name) or next(iter(difflib.get_close_matches(name, names, n=1)), usual)
+        near = folded.get(name) or next(
+            iter(difflib.get_close_matches(name, names, 1, 0.75)), usual
+        )
         if near is not None:
             hints.append(f"rename {near!r} to {name!r}")
+            maps.append(f"{name}={near}")
     if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
-        hints = ["fields of a CSV file must be separated by commas"]
+        hints, maps = ["fields of a CSV file must be separated by commas"], []
     shown = [escape(cut(name)) for name in names[:20]]
     message = (
         f"{escape(label)} has no column {' and no column '.join(missing)};"
@@ -428,7 +431,8 @@ def _check_names(names: list[str], label: str) -> None:
         source=label,
         column=missing[0],
         code="LR-T-COLUMN",
-        hint="; ".join(hints) or "every trace needs timestamp, function and duration_ms",
+        hint="; ".join([*hints, *([f"or: --map {escape(','.join(maps))}"] if maps else [])])
+        or "every trace needs timestamp, function and duration_ms",
     )
 
 
