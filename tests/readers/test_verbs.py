@@ -277,3 +277,20 @@ def raise_with_hint(path: Path, name: str) -> None:
         lr.read_trace(path, name)
     except lr.TraceError as error:
         raise lr.TraceError(f"{error} {error.hint}", code=error.code) from error
+
+
+def test_compare_reads_and_sets_aside_as_run_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("ts,latency\n1772438400,0.25\n1772438401,-1\n1772438402,0.5\n")
+    arguments = (
+        "compare", path, "--set", "tight:account.concurrency=1", "--map",
+        "timestamp_s=ts,duration_s=latency", "--function", "f", "--quiet",
+    )  # fmt: skip
+    assert run(capsys, *arguments).code == 3
+    aside = tmp_path / "aside.parquet"
+    answer = run(capsys, *arguments, "--on-bad-row", "quarantine", "--bad-rows", aside)
+    assert answer.code == 0, answer.err
+    assert "1 row set aside" in answer.err
+    assert pl.read_parquet(aside)["row"].to_list() == [1]

@@ -6,7 +6,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,12 @@ from lambda_replay.cli.options import (
 )
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    reading_options,
+    tell_bad_rows,
+    trace_spec,
+)
 from lambda_replay.cli.scenarios import choose
 from lambda_replay.cli.streams import write_result
 from lambda_replay.exceptions import show
@@ -65,6 +71,8 @@ _BASE = "base"
 )
 @output_options("a row per measure")
 @fail_if_option
+@bad_row_options
+@reading_options
 @seed_option
 @quiet_option
 @debug_option
@@ -79,6 +87,7 @@ def compare(
     fail_if: tuple[str, ...],
     seed: int | None,
     quiet: bool,
+    **reading: Any,
 ) -> int:
     """\b
     lambda-replay compare trace.parquet -s today.toml -s candidate.toml
@@ -104,7 +113,10 @@ def compare(
     started = time.monotonic()
     with showing_progress(trace, quiet=quiet) as progress:
         sides = _sides(trace, files, sets)
-        check_outputs({"--output": (output, "JSON")}, trace, None)
+        spec = trace_spec(trace, reading, (output,), seed=seed)
+        assert spec.bad is not None, "the command always says what becomes of them"
+        outputs = {"--output": (output, "JSON"), "--bad-rows": (spec.bad.path, "Parquet")}
+        check_outputs(outputs, trace, None)
         names = list(sides)
         for name, _, expression in given:
             if name is not None and name not in names:
@@ -114,7 +126,9 @@ def compare(
                 raise click.UsageError(message)
         from lambda_replay.compare import compare as work  # noqa: PLC0415 - imports Polars
 
-        found = work(list(trace), sides, repeat=repeat, seed=seed, metrics=False, progress=progress)
+        found = work(spec, sides, repeat=repeat, seed=seed, metrics=False, progress=progress)
+    spec.bad.write()
+    tell_bad_rows(spec.bad)
     judged, wrong = _judged(found, given, sides)
     seconds = time.monotonic() - started
     _answer(found, trace, judged, seconds, kind, output)
