@@ -421,6 +421,8 @@ def _check_names(names: list[str], label: str) -> None:
             maps.append(f"{name}={near}")
     if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
         hints, maps = ["fields of a CSV file must be separated by commas"], []
+    if len(maps) > 1:
+        hints.append(f"or: --map {escape(','.join(maps))}")
     shown = [escape(cut(name)) for name in names[:20]]
     message = (
         f"{escape(label)} has no column {' and no column '.join(missing)};"
@@ -431,8 +433,7 @@ def _check_names(names: list[str], label: str) -> None:
         source=label,
         column=missing[0],
         code="LR-T-COLUMN",
-        hint="; ".join([*hints, *([f"or: --map {escape(','.join(maps))}"] if maps else [])])
-        or "every trace needs timestamp, function and duration_ms",
+        hint="; ".join(hints) or "every trace needs timestamp, function and duration_ms",
     )
 
 
