@@ -49,8 +49,16 @@ EXTRA_COLUMNS: Final = (
     "state_access",
 )
 
-#: Columns that only `validate` reads.
-QUIET_COLUMNS: Final = ("cold_start", "throttled", "init_ahead_ms")
+#: Columns of what was observed, which only `validate` reads.
+QUIET_COLUMNS: Final = (
+    "cold_start",
+    "throttled",
+    "init_ahead_ms",
+    "max_memory_mb",
+    "billed_ms",
+    "xray_trace_id",
+    "log_stream",
+)
 
 #: Every column of the contract.
 TRACE_COLUMNS: Final = (

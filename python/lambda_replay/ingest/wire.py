@@ -433,7 +433,8 @@ def _check_names(names: list[str], label: str) -> None:
         source=label,
         column=missing[0],
         code="LR-T-COLUMN",
-        hint="; ".join(hints) or "every trace needs timestamp, function and duration_ms",
+        hint="; ".join([*hints, *([f"or: --map {escape(','.join(maps))}"] if maps else [])])
+        or "every trace needs timestamp, function and duration_ms",
     )
 
 

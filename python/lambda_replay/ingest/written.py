@@ -50,10 +50,21 @@ _NUMBERS: Final = {
     "payload_bytes": pl.UInt64,
     "row_uid": pl.UInt64,
     "attempt": pl.UInt32,
+    "max_memory_mb": pl.UInt32,
+    "billed_ms": pl.UInt64,
 }
 _FLAGS: Final = ("filtered", "cold_start", "throttled")
 #: Few different values: a dictionary in the file.
-_CODED: Final = ("function", "source", "error", "state_access", "account", "region", "shard")
+_CODED: Final = (
+    "function",
+    "source",
+    "error",
+    "state_access",
+    "account",
+    "region",
+    "shard",
+    "log_stream",
+)
 
 
 def canonical(source: TraceSource) -> pl.LazyFrame:

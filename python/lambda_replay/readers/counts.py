@@ -118,7 +118,7 @@ def constant_law(average: str = "average") -> list[pl.Expr]:
     return [pl.col(average).alias(name) for name in (*QUANTILES, "average")]
 
 
-def log_normal_law(mean: pl.Expr, sigma: float) -> list[pl.Expr]:
+def log_normal_law(mean: pl.Expr, sigma: float | pl.Expr) -> list[pl.Expr]:
     """Express a log-normal law by its mean in ms and the deviation of the logarithm."""
     middle = mean.log() - sigma * sigma / 2
     return [
