@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lambda_replay.batch_duration import fit_batch_duration
     from lambda_replay.compare import Comparison, compare
     from lambda_replay.exceptions import (
         IntegrityError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # The command line must start without Polars and pydantic, so names are imported when asked for.
 _HOMES = {
+    "batch_duration": ("fit_batch_duration",),
     "exceptions": (
         "IntegrityError",
         "InternalError",
@@ -72,6 +74,7 @@ __all__ = [
     "TraceReport",
     "__version__",
     "compare",
+    "fit_batch_duration",
     "generate",
     "pareto_front",
     "read_trace",

@@ -234,7 +234,7 @@ class _Job:
                     verify(Path(file), shown)
             if self.bad.policy != "error":
                 source = set_aside(source, self.bad, self.read)
-            wire = Wire.of(source)
+            wire = Wire.of(source, self.scenario.resolve())
             wire.check_accounts()
             total = count_rows(source) if self.progress is not None else None
             try:
@@ -327,6 +327,8 @@ def gather(
         outcomes=outcomes,
         attempts=attempts,
         keys=engine.keys_table(),
+        sources=engine.sources_table(),
+        source_metrics=engine.source_minutes(),
         facts=engine.facts(),
         trace=trace,
         scenario=scenario,
@@ -417,7 +419,7 @@ def scan_outcomes(
     check_not_forked()
     resolved = choose_scenario(trace, scenario, seed).resolve()
     source = open_trace(trace)
-    wire = Wire.of(source)
+    wire = Wire.of(source, resolved)
     wire.check_accounts()
     schema = _outcome_schema(wire, resolved)
 

@@ -149,7 +149,7 @@ class _Several:
     def work(self, cancel: threading.Event) -> list[ReplayResult]:
         source = open_trace(self.trace)
         try:
-            wire = Wire.of(source)
+            wire = Wire.of(source, *(scenario.resolve() for scenario in self.scenarios))
             wire.check_accounts()
             total = count_rows(source) if self.progress is not None else None
             try:

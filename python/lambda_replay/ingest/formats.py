@@ -29,6 +29,8 @@ TEXT_TYPES: Final[dict[str, Any]] = {
     "duration_ms": pl.Float64(),
     "init_ms": pl.Float64(),
     "source": pl.String(),
+    "key": pl.String(),
+    "shard": pl.String(),
     "request_id": pl.String(),
     "account": pl.String(),
     "region": pl.String(),

@@ -55,6 +55,8 @@ pub enum Purpose {
     Copies,
     /// When a shard is polled (P1).
     PollPhase,
+    /// Place of a message in the random order of receives (P19).
+    Receive,
 }
 
 impl Purpose {
@@ -71,6 +73,7 @@ impl Purpose {
             Self::Load => u64::from_le_bytes(*b"load\0\0\0\0"),
             Self::Copies => u64::from_le_bytes(*b"copies\0\0"),
             Self::PollPhase => u64::from_le_bytes(*b"pollphas"),
+            Self::Receive => u64::from_le_bytes(*b"receive\0"),
         }
     }
 }
