@@ -483,6 +483,8 @@ def _check_names(names: list[str], label: str) -> None:
             maps.append(f"{name}={near}")
     if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
         hints, maps = ["fields of a CSV file must be separated by commas"], []
+    if len(maps) > 1:
+        hints.append(f"or: --map {escape(','.join(maps))}")
     shown = [escape(cut(name)) for name in names[:20]]
     message = (
         f"{escape(label)} has no column {' and no column '.join(missing)};"
