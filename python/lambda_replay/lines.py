@@ -19,7 +19,7 @@ _GAP: Final = 2
 
 def name_of(text: str, cells: int = 32) -> str:
     """Make a name from a trace or a scenario harmless, and short by leaving out its middle."""
-    plain = escape(text[:4 * cells] + text[-4 * cells :] if len(text) > 8 * cells else text)
+    plain = escape(text[: 4 * cells] + text[-4 * cells :] if len(text) > 8 * cells else text)
     if cell_len(plain) <= cells:
         return plain
     tail = (cells - 1) // 2
@@ -59,7 +59,9 @@ def set_table(rows: Sequence[Sequence[str]], *, left: int = 1, indent: int = 0) 
     return lines
 
 
-def wrap(label: str, items: Sequence[str], *, joint: str = ", ", margin: int = 14, most: int = 3) -> list[str]:
+def wrap(
+    label: str, items: Sequence[str], *, joint: str = ", ", margin: int = 14, most: int = 3
+) -> list[str]:
     """Set items as a paragraph beside a label; those that do not fit are counted."""
     for shown in range(len(items), -1, -1):
         left = len(items) - shown

@@ -57,7 +57,9 @@ def better_when(name: str) -> int:
     return -1
 
 
-def flat(values: Mapping[str, Any], names: tuple[str, ...] = ACCOUNT_MEASURES) -> dict[str, Number | None]:
+def flat(
+    values: Mapping[str, Any], names: tuple[str, ...] = ACCOUNT_MEASURES
+) -> dict[str, Number | None]:
     """Give measures of a summary, or of a row of functions, by their dotted names."""
     return {name: measure(values, name) for name in names}
 

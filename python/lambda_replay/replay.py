@@ -238,15 +238,14 @@ class _Job:
             wire.check_accounts()
             total = count_rows(source) if self.progress is not None else None
             try:
-                return self._attempt(source, wire, started, cancel, total, in_order=True)
+                return self._attempt(wire, started, cancel, total, in_order=True)
             except Unsorted:
-                return self._attempt(source, wire, started, cancel, total, in_order=False)
+                return self._attempt(wire, started, cancel, total, in_order=False)
         finally:
             source.close()
 
     def _attempt(
         self,
-        source: TraceSource,
         wire: Wire,
         started: float,
         cancel: threading.Event,

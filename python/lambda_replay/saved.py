@@ -106,7 +106,9 @@ def load_side(path: str | os.PathLike[str]) -> Side:
         raise OutputError(message, hint=hint) from None
     except ValueError:
         data = None
-    known = isinstance(data, dict) and {"schema_version", "records", "trace", "version"} <= set(data)
+    known = isinstance(data, dict) and {"schema_version", "records", "trace", "version"} <= set(
+        data
+    )
     if not known:
         message = f"{show(str(file))} is no result of lambda-replay"
         raise IntegrityError(message, hint="write one with: lambda-replay run TRACE -o FILE.json")

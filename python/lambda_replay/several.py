@@ -1,6 +1,7 @@
-"""Several replays of one trace at once: decoded once, fed to all, on as many threads as there are cores.
+"""Several replays of one trace at once: decoded once, fed to all, on a thread per core.
 
-Owns who replays which batch when. What a batch holds is the wire's, what becomes of it the engine's.
+Owns who replays which batch when. What a batch holds is the wire's, what becomes of it the
+engine's.
 """
 
 from __future__ import annotations
@@ -174,7 +175,8 @@ class _Several:
             batches = batches or _Batches(sides[0].engine.batches)
             if not waiting and not batches.whole:
                 batches.kept = None
-            _drive(sides, batches, self.threads, cancel, tell, lambda side: self._end(side, found))
+            feeder = _Feeder(sides, lambda side: self._end(side, found))
+            feeder.feed(batches, self.threads, cancel, tell)
         return [found[place] for place in sorted(found)]
 
     def _side(self, place: int, wire: Wire, *, in_order: bool) -> _Side:
@@ -236,80 +238,92 @@ class _Teller:
         self._progress(Progress(self._rows, self._total, now - self._started, at))
 
 
-def _drive(
-    sides: Sequence[_Side],
-    batches: Iterable[pl.DataFrame],
-    threads: int,
-    cancel: threading.Event,
-    tell: _Teller,
-    end: Callable[[_Side], None],
-) -> None:
-    """Feed every batch to every side, in order; whoever is furthest behind comes first."""
-    changed = threading.Condition()
-    failures: list[BaseException] = []
-    ended = False
+@dataclass
+class _Feeder:
+    """Feeds every batch to every side, in order; whoever is furthest behind comes first."""
 
-    def choose() -> _Side | None:
-        ready = [side for side in sides if side.ahead and not side.busy]
+    sides: Sequence[_Side]
+    end: Callable[[_Side], None]
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    failures: list[BaseException] = field(default_factory=list)
+    ended: bool = False
+
+    def feed(
+        self,
+        batches: Iterable[pl.DataFrame],
+        threads: int,
+        cancel: threading.Event,
+        tell: _Teller,
+    ) -> None:
+        """Feed all batches and wait until every side has come to its end."""
+        workers = [
+            threading.Thread(target=self._work, name="lambda-replay-side", daemon=True)
+            for _ in range(min(threads, len(self.sides)))
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            for batch in batches:
+                if cancel.is_set():
+                    self._fail(Cancelled())
+                self._give(batch)
+                if self.failures:
+                    break
+                tell.add(batch.height * len(self.sides), batch)
+            self._give(None)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            with self.changed:
+                self.ended = True
+                self.changed.notify_all()
+            for worker in workers:
+                worker.join()
+        if self.failures:
+            # Which of them saw a bad row first is chance; that the trace is not sorted comes first.
+            unsorted = (one for one in self.failures if isinstance(one, Unsorted))
+            raise next(unsorted, self.failures[0])
+
+    def _fail(self, error: BaseException) -> None:
+        with self.changed:
+            self.failures.append(error)
+            self.changed.notify_all()
+
+    def _give(self, batch: pl.DataFrame | None) -> None:
+        with self.changed:
+            while not self.failures and max(len(side.ahead) for side in self.sides) >= _AHEAD:
+                self.changed.wait()
+            for side in self.sides:
+                side.ahead.append(batch)
+            self.changed.notify_all()
+
+    def _choose(self) -> _Side | None:
+        ready = [side for side in self.sides if side.ahead and not side.busy]
         return max(ready, key=lambda side: len(side.ahead), default=None)
 
-    def work() -> None:
-        while True:
-            with changed:
-                while (side := choose()) is None or failures:
-                    if failures or (ended and not any(one.ahead for one in sides)):
-                        return
-                    changed.wait()
-                side.busy = True
-                batch = side.ahead.popleft()
+    def _take(self) -> tuple[_Side, pl.DataFrame | None] | None:
+        """Wait for a side that has something to do; None where nothing will come any more."""
+        with self.changed:
+            while (side := self._choose()) is None or self.failures:
+                if self.failures or (self.ended and not any(one.ahead for one in self.sides)):
+                    return None
+                self.changed.wait()
+            side.busy = True
+            return side, side.ahead.popleft()
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            side, batch = taken
             try:
                 if batch is not None:
                     side.parts += side.engine.step(batch)
                 else:
                     side.parts += side.engine.end()
-                    end(side)
-            except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
-                with changed:
-                    failures.append(error)
-                    changed.notify_all()
+                    self.end(side)
+            except BaseException as error:  # noqa: BLE001 - raised again on the caller's thread
+                self._fail(error)
                 return
-            with changed:
+            with self.changed:
                 side.busy = False
-                changed.notify_all()
-
-    def give(batch: pl.DataFrame | None) -> None:
-        with changed:
-            while not failures and max(len(side.ahead) for side in sides) >= _AHEAD:
-                changed.wait()
-            for side in sides:
-                side.ahead.append(batch)
-            changed.notify_all()
-
-    workers = [
-        threading.Thread(target=work, name="lambda-replay-side", daemon=True)
-        for _ in range(min(threads, len(sides)))
-    ]
-    for worker in workers:
-        worker.start()
-    try:
-        for batch in batches:
-            if cancel.is_set():
-                raise Cancelled
-            give(batch)
-            tell.add(batch.height * len(sides), batch)
-            if failures:
-                break
-        give(None)
-    except BaseException as error:
-        with changed:
-            failures.append(error)
-        raise
-    finally:
-        ended = True
-        with changed:
-            changed.notify_all()
-        for worker in workers:
-            worker.join()
-    if failures:
-        # Which of them saw a bad row first is chance; that the trace is not sorted comes first.
-        raise next((one for one in failures if isinstance(one, Unsorted)), failures[0])
+                self.changed.notify_all()

@@ -6,19 +6,20 @@ where that has not been proved (docs/decisions/0018). Each size that is named wa
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import polars as pl
 
-from lambda_replay.checks import Check, CheckError, Number, measure, parse
-from lambda_replay.exceptions import LambdaReplayError, Problem, ScenarioError, show
-from lambda_replay.figures import clock, count, mean, money, plural, share_of
-from lambda_replay.lines import name_of, set_table, wrap
-from lambda_replay.measures import shown
+from lambda_replay.checks import Check, measure, parse
+from lambda_replay.exceptions import LambdaReplayError, ScenarioError, show
+from lambda_replay.figures import count
+from lambda_replay.recommendation import Recommendation
 from lambda_replay.replay import choose_scenario
 from lambda_replay.scenario.keys import format_key
 from lambda_replay.several import Wanted, replay_several
+from lambda_replay.size_notes import notes_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
 
-__all__ = ["Recommendation", "What", "size"]
+__all__ = ["Recommendation", "Search", "SizeError", "What", "size"]
 
-What = Literal[
-    "account", "reserved", "provisioned", "downstream", "maximum_concurrency", "shards"
-]
+What = Literal["account", "reserved", "provisioned", "downstream", "maximum_concurrency", "shards"]
 
 #: Sizes that are all replayed; of more, an even choice is, and then all around where it changes.
 SCANNED: Final = 400
@@ -55,68 +54,6 @@ class SizeError(LambdaReplayError, ValueError):
 
     exit_code = 2
     default_code = "LR-Z000"
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """How large, and why.
-
-    Attributes
-    ----------
-    what, key
-        What was sized, and the key of the scenario that was set.
-    target
-        What was to be met.
-    value
-        The smallest size from which on every larger one up to the demand's peak meets the target
-        (``downstream``: the largest up to which every smaller one does); None where there is none.
-    smallest
-        The smallest size that meets it at all (``downstream``: the largest).
-    table
-        A row per size that was replayed: ``size``, ``meets``, then measures.
-    failing
-        Sizes between ``smallest`` and ``value`` that fail.
-    exact
-        Whether every size that could change the answer was replayed, or is known from a proof.
-    proof
-        Why.
-    current
-        What the scenario says now; None where nothing.
-    peak
-        What the demand needs at most, without the limit.
-    notes
-        What else follows: break-even, schedule, a paragraph for a quota request.
-    result
-        The replay of :attr:`value`, or of the smallest that meets the target; None where none does.
-    """
-
-    what: str
-    key: str
-    target: str
-    value: int | None
-    smallest: int | None
-    table: pl.DataFrame
-    failing: tuple[int, ...]
-    exact: bool
-    proof: str
-    current: int | None
-    peak: int
-    notes: tuple[tuple[str, str], ...] = ()
-    result: ReplayResult | None = field(default=None, repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values, for JSON."""
-        names = ("what", "key", "target", "value", "smallest", "exact", "proof", "current", "peak")
-        return {
-            "schema_version": 1,
-            **{name: getattr(self, name) for name in names},
-            "failing": list(self.failing),
-            "notes": [{"about": about, "text": text} for about, text in self.notes],
-            "table": self.table.to_dicts(),
-        }
-
-    def __str__(self) -> str:
-        return "\n".join(_text(self))
 
 
 def size(
@@ -180,7 +117,7 @@ def size(
         raise SizeError(message, code="LR-Z-SOURCE", hint="size account, reserved or provisioned")
     base = choose_scenario(trace, scenario, seed)
     question = _question(base, what, function, downstream, target)
-    return _Search(trace, base, question, progress).answer()
+    return Search(trace, base, question, progress).answer()
 
 
 # ---------------------------------------------------------------------------- the question
@@ -243,8 +180,9 @@ def _question(
     if isinstance(pools, dict):
         message = f"{bare} has provisioned concurrency by qualifier or by schedule already"
         raise SizeError(message, hint=f"take {key} out of the scenario, or sweep one of its keys")
-    most = settings.reserved
-    if most is None:
+    if settings.reserved is not None:
+        most = settings.reserved
+    else:
         own = pools if isinstance(pools, int) else 0
         most = max(0, account.concurrency - min(100, account.concurrency) - (_aside(base) - own))
     return _Question(
@@ -296,7 +234,9 @@ def _downstream(base: Scenario, name: str | None, text: str, check: Check | None
 
 
 @dataclass
-class _Search:
+class Search:
+    """The sizes that were replayed so far, and how to the answer."""
+
     trace: TraceLike
     base: Scenario
     question: _Question
@@ -305,9 +245,9 @@ class _Search:
     known: dict[int, tuple[bool, dict[str, Any]]] = field(default_factory=dict)
     results: dict[int, ReplayResult] = field(default_factory=dict)
     invalid: set[int] = field(default_factory=set)
-    concurrency_free: ReplayResult | None = None
 
     def answer(self) -> Recommendation:
+        """Find the answer."""
         question = self.question
         free, peak = self._free()
         peak = min(max(peak, question.least), question.most)
@@ -358,6 +298,7 @@ class _Search:
             del self.results[next(iter(self.results))]
 
     def result(self, number: int | None) -> ReplayResult | None:
+        """Give the replay of a size."""
         if number is None:
             return None
         if number not in self.results:
@@ -395,7 +336,12 @@ class _Search:
         # Where nothing happened that could be wrong, the target is met.
         return judged.holds or judged.value is None, row
 
+    def set_aside(self) -> int:
+        """Count the units that functions named in the scenario have set aside."""
+        return _aside(self.base)
+
     def meets(self, number: int) -> bool:
+        """Tell whether a size was replayed and meets the target."""
         return self.known[number][0] if number in self.known else False
 
     # ---------------------------------------------------------------- the demand
@@ -407,9 +353,7 @@ class _Search:
             scenario = self.base.with_many({"account.concurrency": _UNLIMITED})
             (found,) = replay_several(self.trace, [scenario], wanted=Wanted(metrics=True))
             most = found.region["ClaimedAccountConcurrency"].max()
-            return found, max(
-                found.summary.max_concurrency, most if isinstance(most, int) else 0
-            )
+            return found, max(found.summary.max_concurrency, most if isinstance(most, int) else 0)
         free: dict[str, object] = {"account.concurrency": _UNLIMITED}
         if question.what in {"reserved", "downstream"}:
             free |= dict.fromkeys(question.keys, _UNLIMITED // 4 // max(1, len(question.keys)))
@@ -421,9 +365,12 @@ class _Search:
             scenario = self.base.with_many({"account.concurrency": _UNLIMITED})
         (found,) = replay_several(self.trace, [scenario], wanted=Wanted(metrics=True))
         if question.service is not None:
-            names = _matching(found, question.service[0])
-            peaks = [row["max_concurrency"] for row in found.functions.to_dicts()
-                     if row["function"] in names]
+            members = _matching(found, question.service[0])
+            peaks = [
+                row["max_concurrency"]
+                for row in found.functions.to_dicts()
+                if row["function"] in members
+            ]
             return found, max(peaks, default=0)
         assert question.function is not None
         mine = _row_of(found, question.function)
@@ -467,7 +414,7 @@ class _Search:
             low, high = (low, middle) if self.meets(middle) else (middle + 1, high)
         self.try_all([low - 1, low, low + 1])
         if not self.meets(low):
-            return self._recommend(None, None, (), free, peak, self._why_not(low))
+            return self._recommend(None, None, (), free=free, peak=peak, proof=self._why_not(low))
         below = low - 1 >= question.least and low - 1 in self.known
         proof = (
             "from one replay without the limit: up to its first refusal a smaller limit changes"
@@ -477,7 +424,7 @@ class _Search:
         if below and self.meets(low - 1):
             # What the proof rules out has happened: believe the replays.
             return self._by_scanning(free, max(peak, low))
-        return self._recommend(low, low, (), free, peak, proof)
+        return self._recommend(low, low, (), free=free, peak=peak, proof=proof)
 
     def _by_scanning(self, free: ReplayResult, peak: int) -> Recommendation:
         question = self.question
@@ -493,12 +440,14 @@ class _Search:
             numbers = sorted({*range(low, high + 1, step), high, max(low, high - 1)})
         self.try_all(numbers)
         if not exact:
-            self._refine(numbers)
+            self._refine()
         top = min(peak, high)
         self.try_all([top])
         meeting = sorted(one for one in self.known if one <= top and self.meets(one))
         if not meeting:
-            return self._recommend(None, None, (), free, peak, self._why_not(top), exact=exact)
+            return self._recommend(
+                None, None, (), free=free, peak=peak, proof=self._why_not(top), exact=exact
+            )
         tried = sorted(one for one in self.known if one <= top)
         value: int | None = None
         for number in reversed(tried):
@@ -506,22 +455,22 @@ class _Search:
                 break
             value = number
         smallest = meeting[0]
-        failing = tuple(
-            one for one in tried if one > smallest and not self.meets(one)
-        )
+        failing = tuple(one for one in tried if one > smallest and not self.meets(one))
         end = value if value is not None else smallest
         self.try_all([end - 1, end + 1, smallest - 1])
         which = "all" if exact else f"{len(tried)} of {top - low + 1}"
         proof = f"{which} sizes from {low} to {top} replayed, none inferred from another"
-        return self._recommend(value, smallest, failing, free, peak, proof, exact=exact)
+        return self._recommend(
+            value, smallest, failing, free=free, peak=peak, proof=proof, exact=exact
+        )
 
-    def _refine(self, numbers: Sequence[int]) -> None:
+    def _refine(self) -> None:
         """Replay everything between two tried sizes that differ in whether they meet the target."""
         while True:
             tried = sorted(self.known)
             gaps = [
                 (one, other)
-                for one, other in zip(tried, tried[1:], strict=False)
+                for one, other in itertools.pairwise(tried)
                 if other - one > 1 and self.meets(one) != self.meets(other)
             ]
             if not gaps:
@@ -556,7 +505,7 @@ class _Search:
             self.known[number] = (number == best, row)
         which = "all" if exact else f"{len(costs)}"
         proof = f"{which} sizes from {low} to {high} replayed; {best} costs least"
-        return self._recommend(best, best, (), free, peak, proof, exact=exact)
+        return self._recommend(best, best, (), free=free, peak=peak, proof=proof, exact=exact)
 
     def _downward(self, peak: int) -> Recommendation:
         """Find the largest cap that protects a downstream service."""
@@ -568,7 +517,7 @@ class _Search:
         step = 1 if exact else -(-(high - low) // (SCANNED // 2))
         self.try_all(sorted({*range(low, high + 1, step), high}))
         if not exact:
-            self._refine(())
+            self._refine()
         tried = sorted(self.known)
         value: int | None = None
         for number in tried:
@@ -584,7 +533,9 @@ class _Search:
         )
         which = "all" if exact else f"{len(tried)} of {high - low + 1}"
         proof = f"{which} caps from {low} to {high} replayed, none inferred from another"
-        return self._recommend(value, largest, failing, None, peak, proof, exact=exact)
+        return self._recommend(
+            value, largest, failing, free=None, peak=peak, proof=proof, exact=exact
+        )
 
     # ---------------------------------------------------------------- the answer
 
@@ -605,11 +556,11 @@ class _Search:
         self,
         value: int | None,
         smallest: int | None,
-        failing: tuple[int, ...],
+        failing: tuple[int, ...] = (),
+        *,
         free: ReplayResult | None,
         peak: int,
         proof: str,
-        *,
         exact: bool = True,
     ) -> Recommendation:
         question = self.question
@@ -630,7 +581,7 @@ class _Search:
             notes=(),
             result=result,
         )
-        notes = tuple(_notes(found, self, free))
+        notes = tuple(notes_on(found, self, free))
         return Recommendation(**{**found.__dict__, "notes": notes})
 
 
@@ -651,7 +602,7 @@ def _matching(result: ReplayResult, patterns: Sequence[str]) -> set[str]:
 
 
 def _connections(result: ReplayResult, service: tuple[tuple[str, ...], int, int]) -> int:
-    """Connections at most: of each minute, the sum of the functions' most environments."""
+    """Count connections at most: by minute, the sum of each function's most environments."""
     patterns, _, each = service
     assert result.metrics is not None
     names = list(_matching(result, patterns))
@@ -669,186 +620,3 @@ def _table(known: Mapping[int, tuple[bool, dict[str, Any]]]) -> pl.DataFrame:
     schema = {"size": pl.Int64(), "meets": pl.Boolean()}
     names = dict.fromkeys(name for row in rows for name in row if name not in schema)
     return pl.DataFrame(rows, schema={**schema, **dict.fromkeys(names, pl.Float64())}, strict=False)
-
-
-# ---------------------------------------------------------------------------- what follows from it
-
-
-def _notes(
-    found: Recommendation, search: _Search, free: ReplayResult | None
-) -> Iterable[tuple[str, str]]:
-    if free is not None and found.what == "account":
-        at = free.summary.concurrency
-        yield (
-            "demand",
-            f"without the limit: mean {mean(at.mean)}, p50 {count(at.p50)}, p99 {count(at.p99)},"
-            f" p99.9 {count(at.p999)}, max {count(at.max)}; claimed at most {count(found.peak)}",
-        )
-        if found.value is not None:
-            yield "quota", _quota(found, free)
-    if found.what == "reserved" and found.value is not None:
-        account = search.base.resolve().account
-        left = account.concurrency - found.value - (_aside(search.base) - (found.current or 0))
-        least = min(100, account.concurrency)
-        word = "as AWS wants at least" if left >= least else "AWS wants"
-        yield "pool", f"leaves {count(left)} unreserved ({word} {count(least)})"
-    if found.what == "provisioned":
-        yield from _provisioned(found, search, free)
-    if search.question.service is not None:
-        names, limit, each = search.question.service
-        yield (
-            "service",
-            f"{count(limit)} connections, {plural(each, 'connection')} per environment, for"
-            f" {', '.join(name_of(one, 20) for one in names[:4])}; environments are counted by"
-            " minute, each function at its most",
-        )
-        if found.result is not None:
-            one = found.result.summary
-            yield (
-                "what it costs",
-                f"{count(one.throttled)} throttled, {count(one.dropped)} dropped, async age p99"
-                f" {shown('async_age_ms.p99', one.async_age_ms.p99)}",
-            )
-
-
-def _quota(found: Recommendation, free: ReplayResult) -> str:
-    """Write a paragraph for a quota request."""
-    trace, at = free.trace, free.summary.concurrency
-    assert found.value is not None
-    span = ""
-    if trace.first is not None and trace.last is not None:
-        span = f" from {clock(trace.first, day=True)} to {clock(trace.last, day=True)} UTC"
-    runs = free.summary.invocations
-    seconds = (
-        (trace.last - trace.first).total_seconds() if trace.first and trace.last else 0.0
-    )
-    rate = f"{runs / seconds:,.4g} invocations/s of " if seconds > 0 else ""
-    duration = free.summary.duration_ms.mean
-    each = f"{duration:,.4g} ms on average" if duration is not None else "no duration"
-    now = f" (now {count(found.current)})" if found.current is not None else ""
-    return (
-        f"We request a Lambda concurrent executions quota of {count(found.value)}{now}. A replay of"
-        f" {count(trace.rows)} recorded requests{span} needs {rate}{each}, that is"
-        f" {mean(at.mean)} concurrent executions on average, {count(at.p99)} for 99% of the time and"
-        f" {count(found.peak)} at the peak; {count(found.value)} is the smallest quota at which"
-        f" {found.target} holds."
-    )
-
-
-def _provisioned(
-    found: Recommendation, search: _Search, free: ReplayResult | None
-) -> Iterable[tuple[str, str]]:
-    """Break-even, and a schedule by hour of the day."""
-    costs = {
-        number: row["cost_usd.total"]
-        for number, (_, row) in search.known.items()
-        if row["cost_usd.total"] is not None
-    }
-    if 0 not in costs and search.question.least == 0:
-        search.try_all([0])
-        costs = {number: row["cost_usd.total"] for number, (_, row) in search.known.items()}
-    if costs.get(0) is not None:
-        nothing = costs[0]
-        paying = [number for number, cost in costs.items() if number and cost <= nothing]
-        best = min(costs, key=lambda number: (costs[number], number))
-        text = (
-            f"up to {max(paying)} the total costs no more than without ({money(nothing)})"
-            if paying
-            else f"every size that was tried costs more than none ({money(nothing)})"
-        )
-        text += f"; {best} costs least ({money(costs[best])})"
-        if found.value and found.value in search.known:
-            cold = search.known[0][1]["function.cold_starts"]
-            left = search.known[found.value][1]["function.cold_starts"]
-            more, fewer = costs[found.value] - nothing, (cold or 0) - (left or 0)
-            if fewer > 0 and more > 0:
-                text += f"; each cold start avoided costs {money(more / fewer)}"
-            used = search.known[found.value][1]["function.utilisation"]
-            if used is not None:
-                text += f"; utilisation {share_of(used)}"
-        yield "break-even", text
-    if free is None or free.metrics is None or search.question.function is None:
-        return
-    hours = (
-        free.metrics.filter(pl.col("function") == search.question.function)
-        .group_by(pl.col("timestamp").dt.hour().alias("hour"))
-        .agg(pl.col("ConcurrentExecutions").max().alias("most"))
-        .sort("hour")
-    )
-    stretches: list[tuple[int, int, int]] = []
-    for hour, most in hours.iter_rows():
-        level = int(most or 0)
-        if stretches and stretches[-1][1] == hour and stretches[-1][2] == level:
-            stretches[-1] = (stretches[-1][0], hour + 1, level)
-        else:
-            stretches.append((hour, hour + 1, level))
-    if stretches:
-        parts = [f"{begin:02d}-{end:02d} h: {count(level)}" for begin, end, level in stretches]
-        yield "schedule", f"most at once by hour of the day, UTC: {', '.join(parts)}"
-
-
-# ---------------------------------------------------------------------------- for people
-
-
-def _text(found: Recommendation) -> list[str]:
-    now = "now none" if found.current is None else f"now {count(found.current)}"
-    if found.value is None and found.smallest is None:
-        lines = [f"{found.key}: no size", f"target        {found.target} ({now})"]
-        lines += wrap("why", [found.proof])
-    else:
-        head = "from some size on: none" if found.value is None else count(found.value)
-        lines = [f"{found.key} = {head}", f"target        {found.target} ({now})"]
-        if found.smallest != found.value and found.smallest is not None:
-            word = "largest" if found.what == "downstream" else "smallest"
-            lines += wrap(
-                word,
-                [
-                    f"{count(found.smallest)} meets it too, but not every size in between:"
-                    f" {', '.join(map(count, found.failing[:8]))}"
-                    + (f" and {len(found.failing) - 8} more" if len(found.failing) > 8 else "")
-                    + (" fails" if len(found.failing) == 1 else " fail")
-                ],
-            )
-        lines += wrap("proof", [found.proof])
-    if not found.exact:
-        lines += wrap("", ["not every size was replayed: one in between might differ"])
-    lines.append("")
-    lines += _rows(found)
-    lines.append("")
-    for about, text in found.notes:
-        lines += wrap(about, [text], most=6)
-    return lines
-
-
-def _rows(found: Recommendation) -> list[str]:
-    """Show the sizes around the answer, and an even choice of the others."""
-    rows = found.table.to_dicts()
-    if not rows:
-        return []
-    sizes = [row["size"] for row in rows]
-    near = {
-        one
-        for end in (found.value, found.smallest, found.current)
-        if end is not None
-        for one in (end - 1, end, end + 1)
-    }
-    step = max(1, len(sizes) // 6)
-    wanted = {*(one for one in sizes if one in near), *sizes[::step], sizes[-1], *found.failing[:3]}
-    columns = [
-        name
-        for name in ("throttled", "loss_rate", "cold_starts", "max_concurrency", "connections",
-                     "function.throttled", "function.cold_starts", "cost_usd.total")
-        if name in found.table.columns
-    ][:6]
-    table = [["size", "meets", *columns]]
-    for row in rows:
-        if row["size"] in wanted:
-            cells = [_cell(name, row[name]) for name in columns]
-            table.append([count(row["size"]), "yes" if row["meets"] else "no", *cells])
-    return set_table(table[:20], left=0)
-
-
-def _cell(name: str, value: Number | None) -> str:
-    if name == "connections":
-        return "-" if value is None else count(int(value))
-    return shown(name.removeprefix("function."), value)

@@ -156,7 +156,9 @@ def points_of(
         for length in lengths.values():
             many *= length
         if many > MOST_POINTS and samples is None:
-            message = f"{many:,} points; at most {MOST_POINTS:,} are replayed, or draw some: samples"
+            message = (
+                f"{many:,} points; at most {MOST_POINTS:,} are replayed, or draw some: samples"
+            )
             raise ValueError(message)
         if samples is not None and samples < many:
             drawn = sorted(random.Random(seed).sample(range(many), samples))  # noqa: S311
@@ -172,7 +174,8 @@ def points_of(
 def _point(grid: Mapping[str, Sequence[object]], number: int) -> dict[str, object]:
     """Give one combination by its place in the grid."""
     point: dict[str, object] = {}
-    for key, values in reversed(grid.items()):
+    for key in reversed(list(grid)):
+        values = grid[key]
         number, place = divmod(number, len(values))
         point[key] = values[place]
     return {key: point[key] for key in grid}
@@ -185,10 +188,13 @@ def _at(base: Scenario, point: Mapping[str, object]) -> Scenario:
 def _paths(trace: TraceLike) -> list[str]:
     """Name the files of a trace, for those who read it elsewhere."""
     names = list(trace) if isinstance(trace, list | tuple) else [trace]
-    if "-" in names or not all(isinstance(name, str | os.PathLike) for name in names):
-        message = "workers read the trace themselves: give the path of a file that they see, or a URL"
+    files = [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]
+    if "-" in files or len(files) < len(names):
+        message = (
+            "workers read the trace themselves: give the path of a file that they see, or a URL"
+        )
         raise ValueError(message)
-    return [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]
+    return files
 
 
 def _frame(

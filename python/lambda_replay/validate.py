@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from lambda_replay.exceptions import LambdaReplayError, TraceError, show
-from lambda_replay.figures import count, mean, share_of, span_ms
+from lambda_replay.exceptions import TraceError, show
+from lambda_replay.figures import count, mean, share_of
+from lambda_replay.fits import FITS, Fit, fit_setting
 from lambda_replay.ingest import open_trace
 from lambda_replay.lines import name_of, set_table, wrap
+from lambda_replay.observed import OBSERVED, ValidateError, Z, joined, pairs
 from lambda_replay.replay import choose_scenario
 from lambda_replay.schema import MINUTE_SCHEMA
 from lambda_replay.several import Wanted, replay_several
@@ -23,12 +25,8 @@ if TYPE_CHECKING:
     from lambda_replay.ingest import TraceLike
     from lambda_replay.scenario import Scenario
 
-__all__ = ["FITS", "Fit", "Validation", "validate"]
+__all__ = ["Fit", "ValidateError", "Validation", "validate"]
 
-#: What can be fitted.
-FITS: Final = ("idle", "init", "lifetime", "client")
-#: Observed columns that a replay can be held against.
-_OBSERVED: Final = ("cold_start", "throttled", "init_ms")
 #: Metrics that are compared where both sides have them, and how minutes add up.
 _METRICS: Final = {
     "Invocations": "sum",
@@ -41,50 +39,6 @@ _METRICS: Final = {
 }
 #: Fewer observations than these say nothing about one function.
 _LEAST: Final = 10
-#: Candidates of idle expiry, in seconds.
-_IDLE_S: Final = (60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 720, 900, 1200, 1800, 2700, 3600)
-_LIFETIME_S: Final = (3600, 7200, 10800, 14400, 18000, 21600, 28800, 43200)
-_CLIENTS: Final = ("none", "botocore_legacy", "botocore_standard_2020", "step_functions")
-#: Width of the intervals: 95 % of a normal distribution.
-_Z: Final = 1.96
-
-
-class ValidateError(LambdaReplayError, ValueError):
-    """Something cannot be validated, for want of observations."""
-
-    exit_code = 2
-    default_code = "LR-V000"
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A setting that fits what was observed best.
-
-    Attributes
-    ----------
-    what, key
-        What was fitted, and the key of the scenario.
-    value
-        The best of the candidates.
-    low, high
-        The ends of those that fit about as well; None for values that are no numbers.
-    alike
-        All candidates that fit about as well.
-    tried
-        A row per candidate: ``value``, ``difference`` (what was made small), ``predicted`` and
-        ``observed``.
-    changes
-        What the setting of the scenario and the fitted one differ in.
-    """
-
-    what: str
-    key: str
-    value: object
-    low: float | None
-    high: float | None
-    alike: tuple[object, ...]
-    tried: pl.DataFrame
-    changes: str
 
 
 @dataclass(frozen=True)
@@ -209,13 +163,13 @@ def validate(
     base = choose_scenario(trace, scenario, seed)
     rows = _observed_rows(trace)
     metrics = None if observed is None else _read_metrics(observed)
-    if metrics is None and not any(name in rows.columns for name in _OBSERVED):
+    if metrics is None and not any(name in rows.columns for name in OBSERVED):
         message = "the trace says nothing of what really happened"
         hint = "it needs cold_start, throttled or init_ms; or give CloudWatch metrics: observed="
         raise ValidateError(message, hint=hint)
     (result,) = replay_several(trace, [base], wanted=Wanted(metrics=True, outcomes=True))
     assert result.outcomes is not None
-    both = _joined(rows, result.outcomes)
+    both = joined(rows, result.outcomes)
     series, confusion, time = _by_row(both)
     notes = list(_notes(rows))
     if metrics is not None:
@@ -223,9 +177,11 @@ def validate(
         more, by_hour = _by_minute(metrics, result.metrics)
         if not more:
             message = "none of the metrics is one that a replay gives"
-            raise ValidateError(message, hint=f"columns by CloudWatch's names: {', '.join(_METRICS)}")
+            raise ValidateError(
+                message, hint=f"columns by CloudWatch's names: {', '.join(_METRICS)}"
+            )
         series, time = [*series, *more], pl.concat([time, by_hour])
-    fits = tuple(_fit(one, trace, base, rows, both) for one in fit)
+    fits = tuple(fit_setting(one, trace, base, rows, both) for one in fit)
     return Validation(
         table=_table(series, tolerance),
         confusion=confusion,
@@ -248,19 +204,17 @@ def _observed_rows(trace: TraceLike) -> pl.DataFrame:
         parts = []
         for frame in source.frames:
             schema = frame.collect_schema()
-            have = [name for name in _OBSERVED if name in schema and schema[name] != pl.Null]
+            have = [name for name in OBSERVED if name in schema and schema[name] != pl.Null]
             for name in ("cold_start", "throttled"):
                 if name in have and schema[name] != pl.Boolean:
                     message = f"{name} is {schema[name]}; it must be true, false or null"
                     raise TraceError(message, source=source.label, column=name, code="LR-T-TYPE")
-            number = [
-                pl.col("init_ms").cast(pl.Float64, strict=False)
-                if not isinstance(schema[name], pl.Duration)
-                else pl.col("init_ms").dt.total_microseconds() / 1_000
-                for name in have
-                if name == "init_ms"
-            ]
-            columns = [*(name for name in have if name != "init_ms"), *number]
+            columns = [pl.col(name) for name in have if name != "init_ms"]
+            if "init_ms" in have:
+                given = pl.col("init_ms")
+                is_span = isinstance(schema["init_ms"], pl.Duration)
+                micros = given.dt.total_microseconds() / 1_000
+                columns.append(micros if is_span else given.cast(pl.Float64, strict=False))
             parts.append(frame.select(*columns, pl.lit(1, pl.UInt8).alias("_")).collect())
         rows = pl.concat(parts, how="diagonal_relaxed") if len(parts) > 1 else parts[0]
     finally:
@@ -300,11 +254,6 @@ def _read_metrics(observed: str | os.PathLike[str] | pl.DataFrame) -> pl.DataFra
     )
 
 
-def _joined(rows: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    names = {name: f"observed_{name}" for name in _OBSERVED if name in rows.columns}
-    return outcomes.join(rows.rename(names), on="row", how="left", maintain_order="left")
-
-
 # ---------------------------------------------------------------------------- comparisons
 
 _CONFUSION: Final = pl.Schema(
@@ -328,24 +277,6 @@ _TIME: Final = pl.Schema(
 )
 
 
-def _pairs(both: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows where a yes or no was observed, with what was predicted for them."""
-    found: dict[str, pl.DataFrame] = {}
-    if "observed_cold_start" in both.columns:
-        # What was refused in the replay has no start, warm or cold: it is no prediction of one.
-        found["cold_starts"] = both.filter(
-            pl.col("observed_cold_start").is_not_null() & pl.col("cold").is_not_null()
-        ).with_columns(
-            pl.col("observed_cold_start").alias("observed"), pl.col("cold").alias("predicted")
-        )
-    if "observed_throttled" in both.columns:
-        found["throttled"] = both.filter(pl.col("observed_throttled").is_not_null()).with_columns(
-            pl.col("observed_throttled").alias("observed"),
-            (pl.col("outcome") == "throttled").alias("predicted"),
-        )
-    return found
-
-
 def _by_row(both: pl.DataFrame) -> tuple[list[_Series], pl.DataFrame, pl.DataFrame]:
     series: list[_Series] = []
     confusion: list[tuple[object, ...]] = []
@@ -354,9 +285,9 @@ def _by_row(both: pl.DataFrame) -> tuple[list[_Series], pl.DataFrame, pl.DataFra
         pl.col("observed").sum().cast(pl.Float64),
         pl.col("predicted").sum().cast(pl.Float64),
     )
-    for name, rows in _pairs(both).items():
-        whole = rows.select(*sums).row(0)
-        series.append(_Series(name, None, *whole, rows.height))
+    for name, rows in pairs(both).items():
+        seen, said = rows.select(*sums).row(0)
+        series.append(_Series(name, None, seen, said, rows.height))
         by = rows.group_by("function").agg(*sums, pl.len().alias("n")).sort("function")
         series += [_Series(name, *row) for row in by.iter_rows()]
         yes, no = pl.col("observed"), pl.col("predicted")
@@ -369,13 +300,16 @@ def _by_row(both: pl.DataFrame) -> tuple[list[_Series], pl.DataFrame, pl.DataFra
         precision, recall = (a / (a + b) if a + b else None), (a / (a + c) if a + c else None)
         confusion.append((name, a, b, c, d, precision, recall))
         hours = rows.group_by(pl.col("timestamp").dt.truncate("1h")).agg(*sums)
-        time.append(hours.select(pl.lit(name).alias("series"), "timestamp", "observed", "predicted"))
+        time.append(
+            hours.select(pl.lit(name).alias("series"), "timestamp", "observed", "predicted")
+        )
     if "observed_init_ms" in both.columns:
         # The init that was observed, and the one that the replay's cold starts paid.
-        seen = both.filter(pl.col("observed_init_ms") > 0)
+        inits = both.filter(pl.col("observed_init_ms") > 0)
         paid = both.filter(pl.col("cold") & (pl.col("init_ms") > 0))
-        if seen.height and paid.height:
-            one, other = seen["observed_init_ms"].sum() / 1e3, paid["init_ms"].sum() / 1e3
+        if inits.height and paid.height:
+            one = float(inits["observed_init_ms"].sum()) / 1e3
+            other = float(paid["init_ms"].sum()) / 1e3
             series.append(_Series("init_s", None, one, other, 0))
     frame = pl.DataFrame(confusion, schema=_CONFUSION, orient="row")
     return series, frame, pl.concat(time)
@@ -397,11 +331,10 @@ def _by_minute(metrics: pl.DataFrame, found: pl.DataFrame) -> tuple[list[_Series
         for function, seen, replayed in both.sort("function").iter_rows():
             if function is None or function in known or (seen or 0) > 0:
                 series.append(_Series(name, function, seen or 0.0, replayed or 0.0, 0))
-        if not both["function"].is_null().any():
-            whole = [pl.col("observed"), pl.col("predicted")]
-            totals = both.select(one.max() if how == "max" else one.sum() for one in whole).row(0)
-            if how == "sum":
-                series.append(_Series(name, None, *totals, 0))
+        # The account's peak is not the sum of its functions'.
+        if how == "sum" and not both["function"].is_null().any():
+            seen, replayed = both.select(pl.col("observed").sum(), pl.col("predicted").sum()).row(0)
+            series.append(_Series(name, None, seen, replayed, 0))
         region = metrics.filter(pl.col("function").is_null())
         mine = region if region.height else metrics
         hour = pl.col("timestamp").dt.truncate("1h")
@@ -423,15 +356,20 @@ def _table(series: Sequence[_Series], tolerance: float) -> pl.DataFrame:
     for one in series:
         error = one.predicted / one.observed - 1 if one.observed else None
         low, high = _chance(one)
-        if one.observed == one.predicted:
-            verdict = "ok"
-        elif low <= one.predicted <= high or (error is not None and abs(error) <= tolerance):
+        right = (
+            one.observed == one.predicted
+            or low <= one.predicted <= high
+            or (error is not None and abs(error) <= tolerance)
+        )
+        if right:
             verdict = "ok"
         elif one.function is not None and max(one.observed, one.predicted) < _LEAST:
             verdict = "few"
         else:
             verdict = "outside"
-        rows.append((one.series, one.function, one.observed, one.predicted, error, low, high, verdict))
+        rows.append(
+            (one.series, one.function, one.observed, one.predicted, error, low, high, verdict)
+        )
     schema = {
         "series": pl.String(),
         "function": pl.String(),
@@ -446,9 +384,9 @@ def _chance(one: _Series) -> tuple[float, float]:
     if not one.trials:
         return one.observed, one.observed
     n, p = one.trials, one.observed / one.trials
-    middle = p + _Z**2 / (2 * n)
-    half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n * n))
-    scale = 1 + _Z**2 / n
+    middle = p + Z**2 / (2 * n)
+    half = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n * n))
+    scale = 1 + Z**2 / n
     return max(0.0, n * (middle - half) / scale), min(float(n), n * (middle + half) / scale)
 
 
@@ -461,113 +399,6 @@ def _notes(rows: pl.DataFrame) -> list[str]:
     if "throttled" not in rows.columns:
         notes.append("the trace does not say what was throttled: requests that never ran may lack")
     return notes
-
-
-# ---------------------------------------------------------------------------- fits
-
-
-def _fit(
-    what: str, trace: TraceLike, base: Scenario, rows: pl.DataFrame, both: pl.DataFrame
-) -> Fit:
-    if what == "init":
-        return _fit_init(base, rows, both)
-    needs = "throttled" if what == "client" else "cold_start"
-    if needs not in rows.columns or rows[needs].is_null().all():
-        message = f"the trace has no {needs}, from which {what} could be fitted"
-        raise ValidateError(message)
-    keys: dict[str, tuple[str, list[tuple[object, dict[str, object]]]]] = {
-        "idle": (
-            "account.idle.seconds",
-            [(s, {"account.idle": {"policy": "fixed", "seconds": s}}) for s in _IDLE_S],
-        ),
-        "lifetime": (
-            "account.env.max_lifetime",
-            [(s, {"account.env.max_lifetime": [s, s]}) for s in _LIFETIME_S],
-        ),
-        "client": (
-            "defaults.client_retry",
-            [(name, {"defaults.client_retry": name}) for name in _CLIENTS],
-        ),
-    }
-    key, candidates = keys[what]
-    scenarios = [base.with_many(values) for _, values in candidates]
-    series = "throttled" if what == "client" else "cold_starts"
-    found: dict[int, tuple[float, float, float, float]] = {}
-
-    def done(place: int, result: Any) -> None:
-        pairs = _pairs(_joined(rows, result.outcomes))[series]
-        seen, said = pairs["observed"], pairs["predicted"]
-        wrong = int((seen != said).sum())
-        found[place] = (float(wrong), float(said.sum()), float(seen.sum()), float(pairs.height))
-
-    replay_several(trace, scenarios, wanted=Wanted(outcomes=True), done=done)
-    best = min(found, key=lambda place: (found[place][0], place))
-    least, _, _, n = found[best]
-    # Disagreements are counts of independent rows to first order: those within the noise of the
-    # best candidate's are about as good.
-    share = least / n if n else 0.0
-    noise = _Z * math.sqrt(max(n * share * (1 - share), 1.0))
-    alike = [place for place in sorted(found) if found[place][0] <= least + noise]
-    values = [candidates[place][0] for place in alike]
-    numbers = [float(value) for value in values if isinstance(value, int)]
-    tried = pl.DataFrame(
-        [(str(candidates[at][0]), *found[at][:3]) for at in sorted(found)],
-        schema={
-            "value": pl.String(),
-            **dict.fromkeys(("difference", "predicted", "observed"), pl.Float64()),
-        },
-        orient="row",
-    )
-    now = _pairs(both)[series]
-    differ = int((now["observed"] != now["predicted"]).sum())
-    changes = (
-        f"{count(int(least))} of {count(int(n))} rows differ from what was observed, instead of"
-        f" {count(differ)}; {series} {count(int(found[best][1]))} instead of"
-        f" {count(int(now['predicted'].sum()))}, observed {count(int(found[best][2]))}"
-    )
-    return Fit(
-        what=what,
-        key=key,
-        value=candidates[best][0],
-        low=min(numbers) if numbers else None,
-        high=max(numbers) if numbers else None,
-        alike=tuple(values),
-        tried=tried,
-        changes=changes,
-    )
-
-
-def _fit_init(base: Scenario, rows: pl.DataFrame, both: pl.DataFrame) -> Fit:
-    """Fit defaults.init_ms: the median of the observed inits, with its rank interval."""
-    seen = (
-        rows.filter(pl.col("init_ms") > 0)["init_ms"].sort()
-        if "init_ms" in rows.columns
-        else pl.Series(dtype=pl.Float64)
-    )
-    n = len(seen)
-    if n == 0:
-        message = "the trace has no init_ms above 0, from which init could be fitted"
-        raise ValidateError(message)
-    half = _Z * math.sqrt(n) / 2
-    low = float(seen[max(0, math.floor(n / 2 - half))])
-    high = float(seen[min(n - 1, math.ceil(n / 2 + half))])
-    value = float(seen[n // 2])
-    quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
-    tried = pl.DataFrame(
-        [(f"p{round(100 * q)}", float(seen.quantile(q) or 0), 0.0, float(n)) for q in quantiles],
-        schema={
-            "value": pl.String(),
-            **dict.fromkeys(("difference", "predicted", "observed"), pl.Float64()),
-        },
-        orient="row",
-    )
-    lacking = both.filter(pl.col("cold").fill_null(value=False) & pl.col("observed_init_ms").is_null())
-    now = base.resolve().defaults.init_us / 1_000
-    changes = (
-        f"{count(lacking.height)} of the replay's cold starts are of rows without an init; they"
-        f" took {span_ms(now)} each"
-    )
-    return Fit("init", "defaults.init_ms", value, low, high, (value,), tried, changes)
 
 
 # ---------------------------------------------------------------------------- for people
@@ -588,7 +419,13 @@ def _text(found: Validation) -> list[str]:
     for row in whole.to_dicts()[:10]:
         error = "-" if row["error"] is None else f"{100 * row['error']:+.3g}%"
         table.append(
-            [row["series"], _number(row["observed"]), _number(row["predicted"]), error, row["verdict"]]
+            [
+                row["series"],
+                _number(row["observed"]),
+                _number(row["predicted"]),
+                error,
+                row["verdict"],
+            ]
         )
     lines += set_table(table)
     for row in found.confusion.to_dicts():
@@ -610,8 +447,10 @@ def _text(found: Validation) -> list[str]:
         lines += wrap(
             "by function",
             [
-                f"{count(right)} series ok, {count(odd.height)} outside, {count(few)} with too few"
-                " observations"
+                (
+                    f"{count(right)} series ok, {count(odd.height)} outside, {count(few)} with too"
+                    " few observations"
+                )
             ],
         )
         for row in odd.sort("off", descending=True).head(5).to_dicts():

@@ -20,7 +20,7 @@ PAGES = Path(__file__).parent / "help"
 
 @pytest.mark.parametrize(
     "command",
-    ["", "run", "samples", *SCENARIO],
+    ["", "run", "compare", "sweep", "size", "validate", "samples", *SCENARIO],
 )
 def test_help_is_the_stored_page(cli: Cli, command: str) -> None:
     answer = cli(*command.split(), "--help")

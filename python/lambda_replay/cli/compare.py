@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lambda_replay.checks import CheckError, CheckResult, parse
-from lambda_replay.cli.judging import all_checks, block, failed, judge, tell
+from lambda_replay.checks import Check, CheckError, CheckResult, parse
+from lambda_replay.cli.judging import all_checks, block_of, failed, judge, tell
 from lambda_replay.cli.options import (
     check_traces,
     debug_option,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _NAME = re.compile(r"[\w.-]+")
+#: Lines of a screen.
+_LINES = 40
 #: Name of the first side where -s does not give any.
 _BASE = "base"
 
@@ -108,22 +110,22 @@ def compare(
         names = list(sides)
         for name, _, expression in given:
             if name is not None and name not in names:
-                message = f"--fail-if {show(expression)} names no side; there are {', '.join(names)}"
+                message = (
+                    f"--fail-if {show(expression)} names no side; there are {', '.join(names)}"
+                )
                 raise click.UsageError(message)
         from lambda_replay.compare import compare as work  # noqa: PLC0415 - imports Polars
 
-        found = work(
-            list(trace), sides, repeat=repeat, seed=seed, metrics=False, progress=progress
-        )
-    judged, wrong = _judged(found, given, sides)
+        found = work(list(trace), sides, repeat=repeat, seed=seed, metrics=False, progress=progress)
+    judged, wrong = _judged(found, given)
     seconds = time.monotonic() - started
-    _answer(found, trace, judged, seconds, kind, output)
+    _answer(found, trace, judged, seconds, kind=kind, output=output)
     if wrong is not None:
         raise wrong
     return max((failed(checks) for checks in judged.values()), default=0)
 
 
-def _condition(text: str) -> tuple[str | None, object, str]:
+def _condition(text: str) -> tuple[str | None, Check, str]:
     """Read ``[NAME@]EXPR``."""
     name, at, rest = text.partition("@")
     if at and _NAME.fullmatch(name.strip()):
@@ -176,11 +178,9 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _judged(
-    found: Comparison, given: list[tuple[str | None, object, str]], sides: dict[str, SideLike]
+    found: Comparison, given: list[tuple[str | None, Check, str]]
 ) -> tuple[dict[str, list[CheckResult]], CheckError | None]:
     """Judge the conditions on every side that was replayed, but the first."""
-    from lambda_replay.checks import Check  # noqa: PLC0415
-
     judged: dict[str, list[CheckResult]] = {}
     wrong: CheckError | None = None
     for name in found.names:
@@ -188,7 +188,7 @@ def _judged(
         mine = [
             check
             for side, check, _ in given
-            if isinstance(check, Check) and (side == name or (side is None and name != found.names[0]))
+            if side == name or (side is None and name != found.names[0])
         ]
         if result is None:
             if mine:
@@ -201,7 +201,6 @@ def _judged(
         wrong = wrong or error
         if checks:
             judged[name] = checks
-    del sides
     return judged, wrong
 
 
@@ -210,6 +209,7 @@ def _answer(
     trace: tuple[str, ...],
     judged: dict[str, list[CheckResult]],
     seconds: float,
+    *,
     kind: str,
     output: Path | None,
 ) -> None:
@@ -220,9 +220,7 @@ def _answer(
     document = {
         **found.to_dict(),
         "summaries": found.summaries(),
-        "checks": {
-            name: [check.to_dict() for check in checks] for name, checks in judged.items()
-        },
+        "checks": {name: [check.to_dict() for check in checks] for name, checks in judged.items()},
     }
     if output is not None:
         with atomic_path(output) as temporary:
@@ -237,9 +235,10 @@ def _answer(
         replays = plural(len(found.result) * max(1, len(found.seeds)), "replay")
         head = f"{name_of(trace[0], 40)}: {names} against {name_of(found.names[0], 16)}"
         lines = [f"{head}; {replays} in {took}", ""]
-        for name, checks in judged.items():
-            lines += block(checks, f" {name_of(name, 20)}")
-        lines += [str(found), ""]
+        pairs = [(name, check) for name, checks in judged.items() for check in checks]
+        lines += block_of(pairs)
+        # Two lines are for what follows, one for the shell's prompt.
+        lines += [*found.lines(_LINES - len(lines) - 3), ""]
         lines.append("next: the same command with --repeat 5, or --format json for all of it")
         write_result("".join(f"{line}\n" for line in lines))
     if kind != "table":

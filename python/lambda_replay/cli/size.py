@@ -138,8 +138,10 @@ def size(
 
 
 def _next(what: str, value: int | None, key: str) -> str:
+    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+
     if value is None:
         return "next: the same command with another --target"
     if what == "downstream":
         return "next: lambda-replay compare with those caps says who waits for them"
-    return f"next: lambda-replay compare with --set new:{key}={value} says what else changes"
+    return f"next: lambda-replay compare ... --set new:{name_of(f'{key}={value}', 60)}"

@@ -6,6 +6,7 @@ scenarios, so that doing it again changes nothing.
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -69,13 +70,14 @@ def replay_on(
         Dask is not installed, the scheduler is not reached, has no workers, or gave up.
     """
     try:
-        from distributed import Client, KilledWorker, as_completed  # noqa: PLC0415 - an extra
+        # An extra, and its functions have no types.
+        cluster: Any = importlib.import_module("distributed")
     except ImportError:
         message = "a scheduler needs Dask, which is not installed"
         hint = "pip install 'lambda-replay[dask]'"
         raise ResourceError(message, code="LR-R-DASK", hint=hint) from None
     try:
-        client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
+        client: Any = cluster.Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         message = f"the scheduler {show(scheduler)} is not reached: {error}"
         hint = "start one with: dask scheduler, and workers with: dask worker tcp://HOST:8786"
@@ -87,7 +89,9 @@ def replay_on(
             hint = f"start some with: dask worker {scheduler}"
             raise ResourceError(message, code="LR-R-WORKERS", hint=hint)
         size = max(1, -(-len(scenarios) // (workers * _TASKS_PER_WORKER)))
-        places = [range(at, min(at + size, len(scenarios))) for at in range(0, len(scenarios), size)]
+        places = [
+            range(at, min(at + size, len(scenarios))) for at in range(0, len(scenarios), size)
+        ]
         paths = [_absolute(trace) for trace in traces]
         futures = {
             client.submit(
@@ -100,10 +104,10 @@ def replay_on(
             for group in places
         }
         try:
-            for future in as_completed(futures, loop=client.loop):
+            for future in cluster.as_completed(futures, loop=client.loop):
                 for place, found in zip(futures[future], future.result(), strict=True):
                     done(place, found["measures"], found["trace"])
-        except KilledWorker as error:
+        except cluster.KilledWorker as error:
             message = f"the cluster gave up on a part of the sweep: {error}"
             hint = "workers that die again and again mostly lack memory"
             raise ResourceError(message, code="LR-R-WORKERS", hint=hint) from None

@@ -161,9 +161,9 @@ class DownstreamSection(Section):
     limit: Annotated[int, whole(Range(1, limits.COUNT_RANGE.value.maximum))] = Field(
         description="Connections that it takes."
     )
-    per_environment: Annotated[
-        int | None, whole(Range(1, limits.COUNT_RANGE.value.maximum))
-    ] = Field(default=None, description="Connections of each execution environment. Default 1.")
+    per_environment: Annotated[int | None, whole(Range(1, limits.COUNT_RANGE.value.maximum))] = (
+        Field(default=None, description="Connections of each execution environment. Default 1.")
+    )
 
 
 class ScenarioModel(Section):
@@ -177,9 +177,7 @@ class ScenarioModel(Section):
     faults: list[FaultSection] = Field(default_factory=list)
     replay: ReplaySection = ReplaySection()
     checks: ChecksSection = ChecksSection()
-    downstream: dict[str, DownstreamSection] = Field(
-        default_factory=dict, description="By name."
-    )
+    downstream: dict[str, DownstreamSection] = Field(default_factory=dict, description="By name.")
 
 
 #: Sections by their place: "" is the top of the file, "function" is [defaults] and

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lambda_replay.cli.screen.blocks import async_events, cost, errors, holders, pending, provisioned, state
+from lambda_replay.cli.screen.blocks import (
+    async_events,
+    cost,
+    errors,
+    holders,
+    pending,
+    provisioned,
+    state,
+)
 from lambda_replay.cli.screen.figures import (
     billed,
     clock,
