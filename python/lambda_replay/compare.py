@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from lambda_replay.engine import Progress
     from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
 
 __all__ = ["Comparison", "compare"]
 
@@ -117,6 +119,8 @@ def compare(
     metrics: bool = True,
     blame: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> Comparison:
     """Replay a trace under several scenarios and tell the differences.
 
@@ -137,6 +141,10 @@ def compare(
         Whether results have metrics by function, and who held the capacity at refusals.
     progress
         Told how far all replays together are, in rows.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -182,7 +190,7 @@ def compare(
             for scenario in alive.values()
         ]
         wanted = Wanted(metrics=metrics, blame=blame)
-        found = replay_several(trace, runs, wanted=wanted, progress=progress)
+        found = replay_several(trace, runs, wanted=wanted, progress=progress, read=read, bad=bad)
         for place, result in enumerate(found):
             name = tuple(alive)[place % len(alive)]
             sides.setdefault(name, []).append(side_of(result, name))

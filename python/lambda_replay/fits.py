@@ -14,6 +14,8 @@ from lambda_replay.several import Wanted, replay_several
 
 if TYPE_CHECKING:
     from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
     from lambda_replay.scenario import Scenario
 
 __all__ = ["FITS", "Fit", "fit_setting"]
@@ -58,7 +60,14 @@ class Fit:
 
 
 def fit_setting(
-    what: str, trace: TraceLike, base: Scenario, rows: pl.DataFrame, both: pl.DataFrame
+    what: str,
+    trace: TraceLike,
+    base: Scenario,
+    rows: pl.DataFrame,
+    both: pl.DataFrame,
+    *,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> Fit:
     """Find a setting from the observations: the candidate under which fewest rows differ.
 
@@ -98,7 +107,7 @@ def fit_setting(
         wrong = int((seen != said).sum())
         found[place] = (float(wrong), float(said.sum()), float(seen.sum()), float(known.height))
 
-    replay_several(trace, scenarios, wanted=Wanted(outcomes=True), done=done)
+    replay_several(trace, scenarios, wanted=Wanted(outcomes=True), done=done, read=read, bad=bad)
     best = min(found, key=lambda place: (found[place][0], place))
     least, _, _, n = found[best]
     # Disagreements are counts of independent rows to first order: those within the noise of the

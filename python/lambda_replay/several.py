@@ -15,8 +15,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from lambda_replay.engine import Engine, Progress, Unsorted
-from lambda_replay.ingest import Wire, open_trace
-from lambda_replay.replay import count_rows, gather, join_outcomes
+from lambda_replay.ingest.bad_rows import BadRows
+from lambda_replay.readers.base import ReadOptions
+from lambda_replay.replay import (
+    count_rows,
+    gather,
+    join_outcomes,
+    refuse_mixed_units,
+    wire_of,
+)
 from lambda_replay.worker import Cancelled, call
 
 if TYPE_CHECKING:
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest import TraceLike, Wire
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
 
@@ -77,6 +84,8 @@ def replay_several(
     threads: int | None = None,
     done: Callable[[int, ReplayResult], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> list[ReplayResult]:
     """Replay a trace under several scenarios, decoding it once.
 
@@ -95,6 +104,10 @@ def replay_several(
         Results are then not kept: the answer is empty.
     progress
         Told how far all of them together are, in rows of replays.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -107,7 +120,14 @@ def replay_several(
         The trace cannot be read, or a row of it cannot be replayed.
     """
     job = _Several(
-        trace, tuple(scenarios), wanted or Wanted(), threads or usable_cores(), done, progress
+        trace,
+        tuple(scenarios),
+        wanted or Wanted(),
+        threads or usable_cores(),
+        done,
+        progress,
+        read or ReadOptions(),
+        bad or BadRows(),
     )
     return call(job.work)
 
@@ -146,19 +166,19 @@ class _Several:
     threads: int
     done: Callable[[int, ReplayResult], None] | None
     progress: Callable[[Progress], None] | None
+    read: ReadOptions
+    bad: BadRows
 
     def work(self, cancel: threading.Event) -> list[ReplayResult]:
-        source = open_trace(self.trace)
-        try:
-            wire = Wire.of(source)
-            wire.check_accounts()
-            total = count_rows(source) if self.progress is not None else None
+        # What is found counts for this call alone.
+        self.bad.forget()
+        with wire_of(self.trace, self.read, self.bad) as wire:
+            total = count_rows(wire.source) if self.progress is not None else None
             try:
                 return self._all(wire, cancel, total, in_order=True)
             except Unsorted:
+                self.bad.forget()
                 return self._all(wire, cancel, total, in_order=False)
-        finally:
-            source.close()
 
     def _all(
         self, wire: Wire, cancel: threading.Event, total: int | None, *, in_order: bool
@@ -177,6 +197,7 @@ class _Several:
                 batches.kept = None
             feeder = _Feeder(sides, lambda side: self._end(side, found))
             feeder.feed(batches, self.threads, cancel, tell)
+        self.bad.write()
         return [found[place] for place in sorted(found)]
 
     def _side(self, place: int, wire: Wire, *, in_order: bool) -> _Side:
@@ -192,9 +213,11 @@ class _Several:
 
     def _end(self, side: _Side, found: dict[int, ReplayResult]) -> None:
         engine = side.engine
+        refuse_mixed_units(engine.wire, engine)
         result = gather(
             engine,
             self.scenarios[side.place],
+            bad=self.bad,
             minutes=engine.minutes(),
             keep_minutes=self.wanted.metrics,
             outcomes=join_outcomes(engine, side.parts) if self.wanted.outcomes else None,

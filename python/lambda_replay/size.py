@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from lambda_replay.engine import Progress
     from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
 
@@ -67,6 +69,8 @@ def size(
     target: str | None = None,
     seed: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> Recommendation:
     """Find out how large a limit must be.
 
@@ -88,6 +92,10 @@ def size(
         concurrency no cold starts of the function, for a downstream service its limit.
     progress
         Told how far all replays together are, in rows.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -117,7 +125,7 @@ def size(
         raise SizeError(message, code="LR-Z-SOURCE", hint="size account, reserved or provisioned")
     base = choose_scenario(trace, scenario, seed)
     question = _question(base, what, function, downstream, target)
-    return Search(trace, base, question, progress).answer()
+    return Search(trace, base, question, progress, read, bad).answer()
 
 
 # ---------------------------------------------------------------------------- the question
@@ -241,6 +249,8 @@ class Search:
     base: Scenario
     question: _Question
     progress: Callable[[Progress], None] | None
+    read: ReadOptions | None
+    bad: BadRows | None
     #: By size: whether it meets the target (None: it is no valid scenario), and its result.
     known: dict[int, tuple[bool, dict[str, Any]]] = field(default_factory=dict)
     results: dict[int, ReplayResult] = field(default_factory=dict)
@@ -264,6 +274,9 @@ class Search:
 
     def _scenario(self, number: int) -> Scenario:
         return self.base.with_many(dict.fromkeys(self.question.keys, number))
+
+    def _replay(self, scenarios: list[Scenario], **options: Any) -> list[ReplayResult]:
+        return replay_several(self.trace, scenarios, read=self.read, bad=self.bad, **options)
 
     def try_all(self, numbers: Iterable[int]) -> None:
         """Replay sizes that were not replayed yet."""
@@ -289,7 +302,7 @@ class Search:
             self._keep(number, result)
 
         wanted = Wanted(metrics=self.question.service is not None)
-        replay_several(self.trace, scenarios, wanted=wanted, done=done, progress=self.progress)
+        self._replay(scenarios, wanted=wanted, done=done, progress=self.progress)
 
     def _keep(self, number: int, result: ReplayResult) -> None:
         """Keep few results: those of the ends and of the sizes tried last."""
@@ -302,7 +315,7 @@ class Search:
         if number is None:
             return None
         if number not in self.results:
-            found = replay_several(self.trace, [self._scenario(number)])
+            found = self._replay([self._scenario(number)])
             self.results[number] = found[0]
         return self.results[number]
 
@@ -351,7 +364,7 @@ class Search:
         question = self.question
         if question.what == "account":
             scenario = self.base.with_many({"account.concurrency": _UNLIMITED})
-            (found,) = replay_several(self.trace, [scenario], wanted=Wanted(metrics=True))
+            (found,) = self._replay([scenario], wanted=Wanted(metrics=True))
             most = found.region["ClaimedAccountConcurrency"].max()
             return found, max(found.summary.max_concurrency, most if isinstance(most, int) else 0)
         free: dict[str, object] = {"account.concurrency": _UNLIMITED}
@@ -363,7 +376,7 @@ class Search:
             scenario = self.base.with_many(free)
         except ScenarioError:
             scenario = self.base.with_many({"account.concurrency": _UNLIMITED})
-        (found,) = replay_several(self.trace, [scenario], wanted=Wanted(metrics=True))
+        (found,) = self._replay([scenario], wanted=Wanted(metrics=True))
         if question.service is not None:
             members = _matching(found, question.service[0])
             peaks = [

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from lambda_replay.engine import Progress
     from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
 
@@ -50,6 +52,8 @@ def sweep(
     output: str | os.PathLike[str] | None = None,
     scheduler: str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> pl.DataFrame:
     """Replay a trace under every combination of some values.
 
@@ -70,6 +74,10 @@ def sweep(
         themselves, under the same name.
     progress
         Told how far all replays together are, in rows.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -112,11 +120,14 @@ def sweep(
     if not chosen:
         pass
     elif scheduler is None:
-        replay_several(trace, chosen, done=finished, progress=progress)
+        replay_several(trace, chosen, done=finished, progress=progress, read=read, bad=bad)
     else:
         from lambda_replay.distributed import replay_on  # noqa: PLC0415 - an extra
 
-        replay_on(scheduler, _paths(trace), chosen, keep)
+        if bad is not None and bad.policy == "quarantine":
+            message = "workers have no file for bad rows: skip them, or put them aside with convert"
+            raise ValueError(message)
+        replay_on(scheduler, _paths(trace), chosen, keep, read=read, bad=bad)
     frame = _frame(given, points, [found[place] for place in range(len(points))])
     if folder is not None:
         folder.finish(frame)

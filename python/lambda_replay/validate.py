@@ -15,6 +15,7 @@ from lambda_replay.fits import FITS, Fit, fit_setting
 from lambda_replay.ingest import open_trace
 from lambda_replay.lines import name_of, set_table, wrap
 from lambda_replay.observed import OBSERVED, ValidateError, Z, joined, pairs
+from lambda_replay.readers.base import ReadOptions
 from lambda_replay.replay import choose_scenario
 from lambda_replay.schema import MINUTE_SCHEMA
 from lambda_replay.several import Wanted, replay_several
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest.bad_rows import BadRows
     from lambda_replay.scenario import Scenario
 
 __all__ = ["Fit", "ValidateError", "Validation", "validate"]
@@ -122,6 +124,8 @@ def validate(
     tolerance: float = 0.1,
     fit: Sequence[str] = (),
     seed: int | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> Validation:
     """Compare a replay with what really happened.
 
@@ -140,6 +144,10 @@ def validate(
     fit
         Any of ``idle``, ``init``, ``lifetime`` and ``client``: settings to be found from the
         observations.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -161,13 +169,15 @@ def validate(
         message = f"tolerance is a share such as 0.1, not {show(tolerance)}"
         raise ValidateError(message)
     base = choose_scenario(trace, scenario, seed)
-    rows = _observed_rows(trace)
+    rows = _observed_rows(trace, read)
     metrics = None if observed is None else _read_metrics(observed)
     if metrics is None and not any(name in rows.columns for name in OBSERVED):
         message = "the trace says nothing of what really happened"
         hint = "it needs cold_start, throttled or init_ms; or give CloudWatch metrics: observed="
         raise ValidateError(message, hint=hint)
-    (result,) = replay_several(trace, [base], wanted=Wanted(metrics=True, outcomes=True))
+    (result,) = replay_several(
+        trace, [base], wanted=Wanted(metrics=True, outcomes=True), read=read, bad=bad
+    )
     assert result.outcomes is not None
     both = joined(rows, result.outcomes)
     series, confusion, time = _by_row(both)
@@ -181,7 +191,7 @@ def validate(
                 message, hint=f"columns by CloudWatch's names: {', '.join(_METRICS)}"
             )
         series, time = [*series, *more], pl.concat([time, by_hour])
-    fits = tuple(fit_setting(one, trace, base, rows, both) for one in fit)
+    fits = tuple(fit_setting(one, trace, base, rows, both, read=read, bad=bad) for one in fit)
     return Validation(
         table=_table(series, tolerance),
         confusion=confusion,
@@ -197,9 +207,9 @@ def validate(
 # ---------------------------------------------------------------------------- what was observed
 
 
-def _observed_rows(trace: TraceLike) -> pl.DataFrame:
+def _observed_rows(trace: TraceLike, read: ReadOptions | None) -> pl.DataFrame:
     """Read what the trace says of what really happened, with the position of each row."""
-    source = open_trace(trace)
+    source = open_trace(trace, read or ReadOptions())
     try:
         parts = []
         for frame in source.frames:

@@ -215,3 +215,22 @@ def test_names_on_screens_are_data(cli: Cli, trace_of: object, tmp_path: Path) -
     answer = cli("compare", "t.parquet", "--set", "one:account.concurrency=1", "-q")
     assert answer.code == 0, answer.err
     assert "\x1b" not in answer.out and max(map(len, answer.lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compare t.csv --set one:account.concurrency=1",
+        "sweep t.csv --set account.concurrency=1,2",
+        "size t.csv",
+    ],
+)
+def test_bad_rows_are_as_in_run(cli: Cli, command: str) -> None:
+    (cli.folder / "t.csv").write_text(
+        "timestamp,function,duration_ms\n1000000,f,5\n2000000,f,-5\n3000000,f,5\n"
+    )
+    refused = cli(*command.split(), "-q")
+    assert refused.code == 3 and "row 1" in refused.err
+    skipped = cli(*command.split(), "-q", "--on-bad-row", "skip")
+    assert skipped.code == 0, skipped.err
+    assert "1 bad row" in skipped.err

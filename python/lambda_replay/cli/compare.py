@@ -6,7 +6,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,13 @@ from lambda_replay.cli.options import (
 )
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    read_options,
+    reading_options,
+    tell_bad_rows,
+)
 from lambda_replay.cli.scenarios import choose
 from lambda_replay.cli.streams import write_result
 from lambda_replay.exceptions import show
@@ -69,6 +76,8 @@ _BASE = "base"
 @fail_if_option
 @seed_option
 @quiet_option
+@reading_options
+@bad_row_options
 @debug_option
 def compare(
     *,
@@ -81,6 +90,7 @@ def compare(
     fail_if: tuple[str, ...],
     seed: int | None,
     quiet: bool,
+    **reading: Any,
 ) -> int:
     """\b
     lambda-replay compare trace.parquet -s today.toml -s candidate.toml
@@ -105,6 +115,7 @@ def compare(
     given = [_condition(expression) for expression in fail_if]
     started = time.monotonic()
     with showing_progress(trace, quiet=quiet) as progress:
+        bad = bad_rows(reading, (output,))
         sides = _sides(trace, files, sets)
         check_outputs({"--output": (output, "JSON")}, trace, None)
         names = list(sides)
@@ -117,6 +128,7 @@ def compare(
         from lambda_replay.compare import compare as work  # noqa: PLC0415 - imports Polars
 
         found = work(list(trace), sides, repeat=repeat, seed=seed, metrics=False, progress=progress)
+    tell_bad_rows(bad)
     judged, wrong = _judged(found, given)
     seconds = time.monotonic() - started
     _answer(found, trace, judged, seconds, kind=kind, output=output)
@@ -239,7 +251,8 @@ def _answer(
         lines += block_of(pairs)
         # Two lines are for what follows, one for the shell's prompt.
         lines += [*found.lines(_LINES - len(lines) - 3), ""]
-        lines.append("next: the same command with --repeat 5, or --format json for all of it")
+        again = "" if len(found.seeds) > 1 else "the same command with --repeat 5; "
+        lines.append(f"next: {again}--format json has all of it")
         write_result("".join(f"{line}\n" for line in lines))
     if kind != "table":
         for checks in judged.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,6 +23,11 @@ from lambda_replay.cli.options import (
 )
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    tell_bad_rows,
+)
 from lambda_replay.cli.scenarios import choose
 from lambda_replay.cli.streams import write_result
 from lambda_replay.figures import plural, span
@@ -54,6 +60,7 @@ __all__ = ["size"]
 @fail_if_option
 @seed_option
 @quiet_option
+@bad_row_options
 @debug_option
 def size(
     *,
@@ -70,6 +77,7 @@ def size(
     fail_if: tuple[str, ...],
     seed: int | None,
     quiet: bool,
+    **reading: Any,
 ) -> int:
     """\b
     lambda-replay size trace.parquet -s prod.toml
@@ -94,6 +102,7 @@ def size(
     given = [parse(expression) for expression in fail_if]
     started = time.monotonic()
     with showing_progress(trace, quiet=quiet) as progress:
+        bad = bad_rows(reading, (output,))
         chosen = choose(trace, scenario_file, sets)
         check_outputs({"--output": (output, "JSON")}, trace, scenario_file)
         from lambda_replay.size import size as work  # noqa: PLC0415 - imports Polars
@@ -108,7 +117,9 @@ def size(
             target=target,
             seed=seed,
             progress=progress,
+            bad=bad,
         )
+    tell_bad_rows(bad)
     checks = all_checks(given, chosen.scenario)
     judged, wrong = judge_result(checks, found.result) if found.result else ([], None)
     from lambda_replay.cli.documents import frame_csv, to_json  # noqa: PLC0415 - imports Polars

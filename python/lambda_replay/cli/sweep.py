@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,13 @@ from lambda_replay.cli.options import (
     seed_option,
 )
 from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    read_options,
+    reading_options,
+    tell_bad_rows,
+)
 from lambda_replay.cli.scenarios import choose
 from lambda_replay.cli.streams import write_result
 from lambda_replay.exceptions import show
@@ -87,6 +94,8 @@ _COST = "cost_usd.total"
 @fail_if_option
 @seed_option
 @quiet_option
+@reading_options
+@bad_row_options
 @debug_option
 def sweep(
     *,
@@ -102,6 +111,7 @@ def sweep(
     fail_if: tuple[str, ...],
     seed: int | None,
     quiet: bool,
+    **reading: Any,
 ) -> int:
     """\b
     lambda-replay sweep trace.parquet --set account.concurrency=500,1000,2000
@@ -131,6 +141,7 @@ def sweep(
     started = time.monotonic()
     grid = _grid(sets)
     with showing_progress(trace, quiet=quiet) as progress:
+        bad = bad_rows(reading, ())
         chosen = choose(trace, scenario_file, ())
         from lambda_replay.sweep import pareto_front  # noqa: PLC0415 - imports Polars
         from lambda_replay.sweep import sweep as work  # noqa: PLC0415
@@ -146,12 +157,15 @@ def sweep(
                 output=output,
                 scheduler=scheduler,
                 progress=progress,
+                read=read_options(reading, seed=seed),
+                bad=bad,
             )
         except ValueError as error:
             if hasattr(error, "exit_code"):
                 raise
             raise click.UsageError(str(error)) from None
         frame = frame.with_columns(pareto_front(frame, _COST, objective))
+    tell_bad_rows(bad)
     failing = _judge(frame, all_checks(given, chosen.scenario), list(grid))
     if kind == "csv":
         from lambda_replay.cli.documents import frame_csv  # noqa: PLC0415

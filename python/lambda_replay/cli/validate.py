@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,13 @@ from lambda_replay.cli.options import (
 )
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    read_options,
+    reading_options,
+    tell_bad_rows,
+)
 from lambda_replay.cli.scenarios import choose
 from lambda_replay.cli.streams import write_result
 
@@ -53,6 +61,8 @@ __all__ = ["validate"]
 @fail_if_option
 @seed_option
 @quiet_option
+@reading_options
+@bad_row_options
 @debug_option
 def validate(
     *,
@@ -67,6 +77,7 @@ def validate(
     fail_if: tuple[str, ...],
     seed: int | None,
     quiet: bool,
+    **reading: Any,
 ) -> int:
     """\b
     lambda-replay validate trace.parquet -s prod.toml
@@ -89,6 +100,7 @@ def validate(
         message = "validate reads the trace more than once, so it cannot be standard input"
         raise click.UsageError(message)
     with showing_progress(trace, quiet=quiet):
+        bad = bad_rows(reading, (output,))
         chosen = choose(trace, scenario_file, sets)
         check_outputs({"--output": (output, "JSON")}, trace, scenario_file)
         from lambda_replay.validate import validate as work  # noqa: PLC0415 - imports Polars
@@ -100,7 +112,10 @@ def validate(
             tolerance=tolerance / 100,
             fit=wanted,
             seed=seed,
+            read=read_options(reading, seed=seed),
+            bad=bad,
         )
+    tell_bad_rows(bad)
     checks = all_checks(given, chosen.scenario)
     judged, wrong = judge(checks, found.summary, found.functions)
     from lambda_replay.cli.documents import frame_csv, to_json  # noqa: PLC0415 - imports Polars

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lambda_replay.checks import Number
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
 
 __all__ = ["replay_on", "task"]
 
@@ -28,7 +30,13 @@ _TASKS_PER_WORKER: Final = 4
 _CONNECT_S: Final = 10
 
 
-def task(traces: list[str], scenarios: list[Scenario], version: str) -> list[dict[str, Any]]:
+def task(
+    traces: list[str],
+    scenarios: list[Scenario],
+    version: str,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
+) -> list[dict[str, Any]]:
     """Replay some points; runs on a worker.
 
     Raises
@@ -41,7 +49,7 @@ def task(traces: list[str], scenarios: list[Scenario], version: str) -> list[dic
     if version != _core.__version__:
         message = f"a worker has lambda-replay {_core.__version__}, the client {version}"
         raise ResourceError(message, hint="install one version everywhere")
-    found = replay_several(traces, scenarios, threads=1)
+    found = replay_several(traces, scenarios, threads=1, read=read, bad=bad)
     return [{"trace": one.summary.trace, "measures": flat(one.summary.to_dict())} for one in found]
 
 
@@ -50,6 +58,9 @@ def replay_on(
     traces: Sequence[str],
     scenarios: Sequence[Scenario],
     done: Callable[[int, dict[str, Number | None], dict[str, Any]], None],
+    *,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> None:
     """Replay a trace under several scenarios on a cluster.
 
@@ -63,6 +74,8 @@ def replay_on(
         The points.
     done
         Told of each as soon as it is there: its place, its measures, its trace.
+    read, bad
+        How the trace is read, and what becomes of bad rows.
 
     Raises
     ------
@@ -99,6 +112,8 @@ def replay_on(
                 paths,
                 [scenarios[place] for place in group],
                 _core.__version__,
+                read,
+                bad,
                 pure=False,
             ): group
             for group in places
