@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[2] / "docs" / "questions.md"
 EXAMPLE = re.compile(
-    r"(```\nlambda-replay (?P<command>[^\n]*)\n```\n\nprints\n\n```\n)(?P<output>.*?)(```)", re.DOTALL
+    r"(```\nlambda-replay (?P<command>[^\n]*)\n```\n\nprints\n\n```\n)(?P<output>.*?)(```)",
+    re.DOTALL,
 )
 #: How long it took is of the machine.
 TOOK = re.compile(r" in [\d.]+ m?s$", re.MULTILINE)

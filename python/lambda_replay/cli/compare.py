@@ -127,7 +127,16 @@ def compare(
                 raise click.UsageError(message)
         from lambda_replay.compare import compare as work  # noqa: PLC0415 - imports Polars
 
-        found = work(list(trace), sides, repeat=repeat, seed=seed, metrics=False, progress=progress)
+        found = work(
+            list(trace),
+            sides,
+            repeat=repeat,
+            seed=seed,
+            metrics=False,
+            progress=progress,
+            read=read_options(reading, seed=seed),
+            bad=bad,
+        )
     tell_bad_rows(bad)
     judged, wrong = _judged(found, given)
     seconds = time.monotonic() - started
