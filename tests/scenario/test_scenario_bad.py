@@ -579,7 +579,10 @@ BAD: list[tuple[str, int, int, str, list[str], str]] = [
         2,
         "xyzzy",
         [
-            "unknown key; known here: account, changes, checks, defaults, downstream, faults, functions, replay, state"
+            (
+                "unknown key; known here: account, changes, checks, defaults, downstream, faults,"
+                " functions, replay, state"
+            )
         ],
         "LR-S003",
     ),
