@@ -21,6 +21,7 @@ from lambda_replay.scenario.models import SECTIONS
 from lambda_replay.scenario.recognised import RECOGNISED
 from lambda_replay.scenario.section import fields_of, takes_of
 from lambda_replay.scenario.setting import Setting
+from lambda_replay.scenario.source_checks import KINDS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,17 +56,21 @@ _TITLES: Final = {
     "function.provisioned_concurrency": "`provisioned_concurrency` of a function, as a table",
     "function.provisioned_concurrency.target_tracking": "`target_tracking` of such a table",
     "function.provisioned_concurrency.schedule": "`schedule` of such a table, each entry",
+    "event_source": "`[event_sources.NAME]`",
+    "event_source.provisioned_pollers": "`provisioned_pollers` of an event source, as a table",
+    "event_source.poller_step": "`poller_step` of an event source, as a table",
+    "event_source.reshard": "`[[event_sources.NAME.reshard]]`, each entry",
     "changes": "`[[changes]]`, each entry",
     "faults": "`[[faults]]`, each entry",
 }
 #: Sections whose title says it all.
 _OBVIOUS: Final = frozenset(
-    {"", "function", "account.billing", "account.report", "account.pricing"}
+    {"", "function", "event_source", "account.billing", "account.report", "account.pricing"}
 )
 #: Sections that hold keys of many rules: theirs says nothing about a single key.
-_MIXED: Final = frozenset({"", "account", "function"})
+_MIXED: Final = frozenset({"", "account", "function", "event_source"})
 _RULE: Final = re.compile(
-    r"\(((?:[FSZQE]\d*(?:\.\d+)?)(?:, [FZQ]\d+(?:\.\d+)?)*)(, not documented by AWS)?\)"
+    r"\(((?:[FSZQEP]\d*(?:\.\d+)*)(?:, [FZQEP]\d+(?:\.\d+)*)*)(, not documented by AWS)?\)"
 )
 _DEFAULT: Final = re.compile(r"Default (?P<value>(?:[^.]|\.(?=\w))*)\.")
 
@@ -114,6 +119,8 @@ def _row(
         default = "required"
     what = _RULE.sub("", _DEFAULT.sub("", text)).replace(" .", ".").strip()
     what = what or _of_table(place, key)
+    if place == "event_source" and key in KINDS_OF:
+        what += f" For {', '.join(KINDS_OF[key])}."
     takes = takes_of(field)
     era = limits.ERAS[limits.DEFAULT_ERA.value]
     expected = takes.expected(era) if takes is not None else _plain(place, key)
@@ -123,16 +130,19 @@ def _row(
 
 def _of_table(place: str, key: str) -> str:
     model = SECTIONS.get(f"{place}.{key}" if place else key)
+    model = SECTIONS["event_source"] if (place, key) == ("", "event_sources") else model
     model = SECTIONS["function"] if (place, key) in {("", "defaults"), ("", "functions")} else model
     return "see below" if model is not None else ""
 
 
 def _plain(place: str, key: str) -> str:
     """Say what a key takes that has no kind of its own: a table or an array of tables."""
-    if key in {"changes", "faults", "schedule"}:
+    if key in {"changes", "faults", "schedule", "reshard"}:
         return "an array of tables"
     if (place, key) == ("", "functions"):
         return "a table for each name or glob"
+    if (place, key) == ("", "event_sources"):
+        return "a table for each name"
     return "a table"
 
 
@@ -183,6 +193,15 @@ def _eras() -> Iterator[str]:
     )
     yield row("billed in", "Z40", [f"{era.billing_unit_us.value // 1_000} ms" for era in eras])
     yield row("`init_billed`", "F3.7", [_show(era.init_billed.value) for era in eras])
+    presets = [era.sources.value for era in eras]
+    yield row(
+        "streams: `maximum_retry_attempts`", "E1", [_limit(one.retry_attempts) for one in presets]
+    )
+    yield row(
+        "streams: `maximum_record_age_s`", "E1", [_limit(one.record_age_s) for one in presets]
+    )
+    yield row("SQS: batches more per minute", "E5.1", [str(one.ramp_per_minute) for one in presets])
+    yield row("SQS: batches at once", "E5.1", [f"{one.most_batches:,}" for one in presets])
     yield "\nCapacity by Region where the scope is one:\n"
     yield "| from era on | capacity |\n| --- | --- |"
     before: Any = None
@@ -193,6 +212,10 @@ def _eras() -> Iterator[str]:
             yield f"| {era.name} | {', '.join(named)} |"
             before = preset.capacities
     yield ""
+
+
+def _limit(most: int | None) -> str:
+    return "-1" if most is None else f"{most:,}"
 
 
 def _idle(preset: tuple[str, object]) -> str:
@@ -222,6 +245,7 @@ def _not_modelled() -> Iterator[str]:
     for place, keys in RECOGNISED.items():
         at = "" if not place else "functions.NAME." if place == "function" else f"{place}."
         at = at.replace("function.", "functions.NAME.", 1) if place.startswith("function.") else at
+        at = at.replace("event_source.", "event_sources.NAME.", 1)
         for key, one in keys.items():
             accepted = ", ".join(_toml(value) for value in one.accepted) or "–"
             yield f"| `{at}{key}` | {one.what} | {accepted} |"

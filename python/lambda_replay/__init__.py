@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lambda_replay.batch_duration import fit_batch_duration
     from lambda_replay.compare import Comparison, compare
     from lambda_replay.exceptions import (
         IntegrityError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 # The command line must start without Polars and pydantic, so names are imported when asked for.
 _HOMES = {
+    "batch_duration": ("fit_batch_duration",),
     "exceptions": (
         "IntegrityError",
         "InternalError",
@@ -78,6 +80,7 @@ __all__ = [
     "Validation",
     "__version__",
     "compare",
+    "fit_batch_duration",
     "generate",
     "pareto_front",
     "read_trace",

@@ -12,6 +12,8 @@ __all__ = [
     "CountExpander",
     "CountGenerator",
     "CsvRecords",
+    "JsonRows",
+    "LogRuns",
     "Replay",
     "RowDigest",
     "Table",
@@ -65,6 +67,33 @@ class RowDigest:
     def __new__(cls) -> RowDigest: ...
     def update(self, data: _ArrowStream) -> None: ...
     def hexdigest(self) -> str: ...
+
+@final
+class JsonRows:
+    def __new__(
+        cls,
+        paths: Sequence[str],
+        shown: Sequence[str],
+        rows: str,
+        columns: Sequence[str],
+        *,
+        batch: int = 16384,
+    ) -> JsonRows: ...
+    def take(self) -> Table | None: ...
+
+@final
+class LogRuns:
+    def __new__(
+        cls,
+        paths: Sequence[str],
+        shown: Sequence[str],
+        *,
+        function: str | None = None,
+        init_on_path: bool = True,
+        batch: int = 131072,
+    ) -> LogRuns: ...
+    def take(self) -> tuple[Table, Table] | None: ...
+    def tally(self) -> dict[str, Any] | None: ...
 
 @final
 class Replay:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +19,7 @@ from lambda_replay.pricing import (
     Prices,
     account_cost,
     function_costs,
+    poller_cost,
 )
 from lambda_replay.pricing.prices import MB_MS_PER_GB_S
 
@@ -116,8 +118,14 @@ def costs_of(engine: Engine) -> Costs:
     total = account_cost(
         rows, allocations, free_tier=account.free_tier, prices=prices, free_split=split
     )
-    functions = function_costs(rows, allocations, prices)
-    by_name = {name: float(cost.total) for name, cost in functions.items()}
+    totals = {name: cost.total for name, cost in function_costs(rows, allocations, prices).items()}
+    pollers = Fraction(0)
+    for function, kind, units_us in engine.poller_units():
+        price = poller_cost([units_us], prices, source="kafka" if kind == "kafka" else "sqs")
+        pollers += price
+        totals[function] = totals.get(function, Fraction(0)) + price
+    total = dataclasses.replace(total, other=total.other + pollers)
+    by_name = {name: float(cost) for name, cost in totals.items()}
     return Costs(total.usd(), by_name, prices=prices)
 
 

@@ -26,6 +26,14 @@ from lambda_replay.schema import (
     KEY_SCHEMA,
     MINUTE_SCHEMA,
     OUTCOME_SCHEMA,
+    SOURCE_SCHEMA,
+)
+from lambda_replay.source_results import (
+    deliveries,
+    function_parts,
+    poller_units,
+    source_minutes,
+    sources_table,
 )
 from lambda_replay.worker import Cancelled
 
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 
     from lambda_replay.ingest import Wire
     from lambda_replay.scenario import Resolved
+    from lambda_replay.scenario.resolve_sources import ResolvedSource
 
 __all__ = ["BATCH_ROWS", "Engine", "Progress", "Unsorted"]
 
@@ -48,7 +57,6 @@ _PROGRESS_EVERY_S: Final = 0.1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Names of the core's numbers, by column.
 _NAMES: Final = {
-    "source": pl.Series(_core.SOURCES, dtype=pl.String),
     "outcome": pl.Series(_core.OUTCOMES, dtype=pl.String),
     "reason": pl.Series(_core.REASONS, dtype=pl.String),
     "limit": pl.Series(_core.LIMITS, dtype=pl.String),
@@ -127,6 +135,7 @@ class Engine:
     is_function: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.wire = self.wire.under(self.scenario)
         account = self.scenario.core_epochs()
         account["free_mb_ms"] = _FREE_MB_MS if self.scenario.account.free_tier else None
         self.core = _core.Replay(
@@ -150,7 +159,18 @@ class Engine:
         entries: list[dict[str, Any]] = []
         for name in self.scenario.literal_names():
             self._number(name, entries)
+        sources = self.wire.records
+        mapped = [self._number_of(name, entries) for name in sources.functions]
         self.core.add_functions(entries)
+        self.core.add_sources(
+            [
+                {"function": number, "epochs": self.scenario.source_epochs(name)}
+                for name, number in zip(sources.names, mapped, strict=True)
+            ]
+        )
+        self._source_names = pl.Series((*_core.SOURCES, *sources.names), dtype=pl.String)
+        self._source_minutes: list[pl.DataFrame] = []
+        self._sources_table: pl.DataFrame | None = None
 
     def run(self) -> Iterator[pl.DataFrame]:
         """Replay the whole trace.
@@ -248,6 +268,8 @@ class Engine:
 
     def _feed(self, batch: pl.DataFrame, fed: int) -> None:
         batch = self.wire.core_names(self.wire.check(batch, fed))
+        if (keys := self.wire.records.new_keys(batch)) is not None:
+            self.core.add_keys(keys)
         try:
             self.core.feed(batch, self._register)
         except TraceError as error:
@@ -261,8 +283,7 @@ class Engine:
         """Answer the core's question for names that it sees for the first time."""
         entries: list[dict[str, Any]] = []
         for code, name in zip(codes, self.wire.names(codes), strict=True):
-            parts = split(name) if name.strip() and len(name) <= LONGEST_NAME else None
-            if parts is None:
+            if not name.strip() or len(name) > LONGEST_NAME or split(name) is None:
                 message = f"function is {show(name)}, which is no name of a function"
                 raise TraceError(
                     message,
@@ -272,16 +293,20 @@ class Engine:
                     code="LR-T-NAME",
                     hint=f"use name, name:qualifier or an ARN, at most {LONGEST_NAME} letters",
                 )
-            bare, qualifier = parts
-            function = self._number(bare, entries)
-            number = function
-            if qualifier != LATEST:
-                number = self._number(f"{bare}:{qualifier}", entries, function)
+            number = self._number_of(name, entries)
             known = {"name": "", "config": None, "function": None}
             entries.append({"code": code, "number": number, **known})
             self._shown.extend([None] * (code + 1 - len(self._shown)))
             self._shown[code] = name
         return entries
+
+    def _number_of(self, name: str, entries: list[dict[str, Any]]) -> int:
+        """Give a name its number, with its qualifier where it has one."""
+        bare, qualifier = split(name) or (name, LATEST)
+        function = self._number(bare, entries)
+        if qualifier == LATEST:
+            return function
+        return self._number(f"{bare}:{qualifier}", entries, function)
 
     def _number(self, name: str, entries: list[dict[str, Any]], function: int | None = None) -> int:
         """Give a name its number, and note its configuration if it is new."""
@@ -305,6 +330,10 @@ class Engine:
         extras = self.core.take_extras(everything=all_of_it)
         if len(extras):
             self._extras.append(pl.DataFrame(extras))
+        if self.wire.records.names:
+            minutes = pl.DataFrame(self.core.take_source_minutes(everything=all_of_it))
+            if minutes.height:
+                self._source_minutes.append(minutes)
         if self.attempts:
             attempts = pl.DataFrame(self.core.take_attempts())
             if attempts.height:
@@ -316,7 +345,7 @@ class Engine:
         shown = pl.Series(self._shown, dtype=pl.String)
         copies = self.scenario.load > 1
         named = raw.with_columns(pl.lit(shown).gather(pl.col("function")).alias("function"))
-        outcomes = outcome_columns(named, copies=copies)
+        outcomes = outcome_columns(named, self._source_names, copies=copies)
         if not self.wire.has_request_id:
             return outcomes
         return outcomes.with_columns(self._request_ids(raw["row"], batch, keep_all=copies))
@@ -463,8 +492,59 @@ class Engine:
             "scaling": row["throttles_scaling_rate"] > 0,
             "state": self.core.shared_state()["runs"] > 0,
             "throttles": row["throttles"] > 0,
+            **self._source_facts(),
         }
         return frozenset(name for name, holds in found.items() if holds)
+
+    def _source_facts(self) -> dict[str, bool]:
+        units = self.sources_table()
+        used = set(units.filter(pl.col("records") > 0)["type"])
+        batches = _sums(self._source_minutes, "failed", "invoked")
+        refused = pl.DataFrame(self.core.totals())["throttles"].item()
+        return {
+            "sources": bool(used),
+            "sources_stream": bool(used & {"kinesis", "dynamodb"}),
+            "sources_queue": bool(used & {"sqs", "sqs_fifo"}),
+            "sources_kafka": "kafka" in used,
+            "source_errors": batches["failed"] > 0,
+            "source_throttles": batches["failed"] > 0 and refused > 0,
+        }
+
+    def _resolved_sources(self) -> list[ResolvedSource]:
+        return [*self.scenario.epochs[0].sources.values()]
+
+    def source_minutes(self) -> pl.DataFrame:
+        """Give metrics per event source and minute. Complete once :meth:`run` has ended."""
+        return source_minutes(self._source_minutes, self._resolved_sources())
+
+    def sources_table(self) -> pl.DataFrame:
+        """Give a row per event source and shard, partition, group or queue, by name.
+
+        Complete once :meth:`run` has ended, and not to be asked for before.
+        """
+        if not self.wire.records.names:
+            return pl.DataFrame(schema=SOURCE_SCHEMA)
+        if self._sources_table is not None:
+            return self._sources_table
+        units = pl.DataFrame(self.core.source_units())
+        sources = self._resolved_sources()
+        self._sources_table = sources_table(
+            units, self.source_minutes(), sources, self.wire.records
+        )
+        return self._sources_table
+
+    def source_deliveries(self) -> dict[str, int]:
+        """Give records by the name of the destination or dead-letter queue that they went to."""
+        return deliveries(self.sources_table(), self._resolved_sources())
+
+    def poller_units(self) -> list[tuple[str, str, int]]:
+        """Give the bare function, the type and the unit-microseconds of provisioned pollers."""
+        units = poller_units(self._source_minutes)
+        return [
+            ((split(source.function) or (source.function,))[0], source.type, units[number])
+            for number, source in enumerate(self._resolved_sources())
+            if number in units
+        ]
 
     def longest_run_s(self) -> float:
         """Longest handler time of all runs; 0 where nothing ran."""
@@ -478,22 +558,32 @@ class Engine:
         names = pl.Series(self.names, dtype=pl.String)
         # The place of a name among all names sorts as the name does, in less time and memory.
         place = pl.lit(names.rank("ordinal")).gather(pl.col("function"))
-        raw = _with_extras(self._minutes, self._extras, functions=self.function_minutes)
+        extras = list(self._extras)
+        if self._source_minutes:
+            bare = [(split(name) or (name,))[0] for name in self.wire.records.functions]
+            numbers = [self._numbers[name] for name in bare]
+            extras.append(function_parts(self._source_minutes, numbers))
+        raw = _with_extras(self._minutes, extras, functions=self.function_minutes)
         raw = raw.sort("timestamp", place, nulls_last=False)
         return minute_columns(raw, names)
+
+
+def _sums(parts: list[pl.DataFrame], *names: str) -> dict[str, int]:
+    return {name: sum(int(part[name].sum()) for part in parts) for name in names}
 
 
 def _named(column: str) -> pl.Expr:
     return pl.lit(_NAMES[column]).gather(pl.col(column).cast(pl.UInt32))
 
 
-def outcome_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
+def outcome_columns(raw: pl.DataFrame, sources: pl.Series, *, copies: bool) -> pl.DataFrame:
     """Outcomes as users know them, from what the core decides (interface §5)."""
     columns = {
         "row": pl.col("row"),
         "timestamp": pl.col("timestamp").cast(INSTANT),
         "function": pl.col("function"),
-        **{name: _named(name) for name in ("source", "outcome", "reason", "limit")},
+        "source": pl.lit(sources).gather(pl.col("source")),
+        **{name: _named(name) for name in ("outcome", "reason", "limit")},
         **{name: pl.col(name) for name in ("attempts", "throttles", "errors")},
         **{name: pl.col(name).cast(INSTANT) for name in ("start", "end", "settled")},
         "wait_ms": pl.col("wait_ms"),
@@ -533,9 +623,12 @@ def attempt_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
 _SUMS: Final = (
     *("late_invocations", "late_cold_starts", "late_duration_us", "errors", "lock_wait_us"),
     *("extension_us", "provisioned", "spillover", "utilisation_samples", "received", "dropped"),
-    *("dropped_samples", "ages", "age_us"),
+    *("dropped_samples", "ages", "age_us", "iterator_ages", "iterator_age_us"),
 )
-_MAXIMA: Final = ("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us")
+_MAXIMA: Final = (
+    *("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us"),
+    *("iterator_age_max_us", "visible_max", "oldest_age_max_us", "offset_lag_max"),
+)
 
 
 #: Column of divisors: where the divisor is one number, Polars multiplies by 1/1000, which gives
@@ -556,7 +649,9 @@ def _with_extras(
         zero = pl.lit(0, pl.Int64)
         return minutes.with_columns(zero.alias(name) for name in (*_SUMS, *_MAXIMA))
     together = (*(pl.col(name).sum() for name in _SUMS), *(pl.col(name).max() for name in _MAXIMA))
-    parts = pl.concat(extras)
+    parts = pl.concat(extras, how="diagonal")
+    absent = [name for name in (*_SUMS, *_MAXIMA) if name not in parts.columns]
+    parts = parts.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent)
     by_function = parts.group_by("timestamp", "function").agg(*together)
     region = by_function.group_by("timestamp").agg(*together)
     region = region.with_columns(pl.lit(None, pl.UInt32).alias("function"))
@@ -580,6 +675,8 @@ def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
     ended = pl.when(pl.col("dropped_samples") > 0)
     aged = pl.when(pl.col("ages") > 0)
     used = pl.when(pl.col("provisioned_concurrency") > 0)
+    read = pl.when(pl.col("iterator_ages") > 0)
+    waited = pl.when((pl.col("visible_max") > 0) | (pl.col("oldest_age_max_us") > 0))
     columns = {
         "timestamp": pl.col("timestamp").cast(INSTANT),
         "function": pl.lit(names).gather(pl.col("function")),
@@ -614,6 +711,18 @@ def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
         ),
         "lock_wait_ms_sum": where_run.then(_millis(pl.col("lock_wait_us"))),
         "environments": pl.col("environments"),
+        "IteratorAge_sum": read.then(_millis(pl.col("iterator_age_us"))),
+        "IteratorAge_max": read.then(_millis(pl.col("iterator_age_max_us"))),
+        "IteratorAge_samples": read.then(pl.col("iterator_ages").cast(pl.UInt64)),
+        "ApproximateAgeOfOldestMessage_max": waited.then(
+            _millis(pl.col("oldest_age_max_us")) / pl.col(_THOUSAND)
+        ),
+        "ApproximateNumberOfMessagesVisible_max": waited.then(
+            pl.col("visible_max").cast(pl.UInt64)
+        ),
+        "OffsetLag_max": pl.when(pl.col("offset_lag_max") > 0).then(
+            pl.col("offset_lag_max").cast(pl.UInt64)
+        ),
     }
     divisors = pl.repeat(1_000.0, raw.height, eager=True).alias(_THOUSAND)
     frame = raw.with_columns(divisors).select(**columns)

@@ -262,7 +262,7 @@ def _rates(seconds: pl.DataFrame, rows: int, span_s: float) -> dict[str, float]:
 
 def _gaps(seconds: pl.DataFrame) -> dict[str, Any]:
     known = seconds.drop_nulls()
-    if known.height < 2:  # noqa: PLR2004 - a gap has two ends
+    if known.height < 2:
         return {"longest_s": 0, "from": None, "empty_minutes": 0}
     widths = known["second"].diff()
     place = int(widths.fill_null(0).arg_max() or 0)
@@ -330,4 +330,3 @@ def _odd(
         if count:
             odd.append(f"{count:,} rows have memory_mb outside Lambda's {low} to {high:,}")
     return odd
-

@@ -227,7 +227,7 @@ class _Job:
 
     def work(self, cancel: threading.Event) -> ReplayResult:
         started = time.monotonic()
-        with wire_of(self.trace, self.read, self.bad) as wire:
+        with wire_of(self.trace, self.read, self.bad, self.scenario) as wire:
             total = count_rows(wire.source) if self.progress is not None else None
             try:
                 return self._attempt(wire, started, cancel, total, in_order=True)
@@ -296,8 +296,10 @@ class _Job:
 
 
 @contextlib.contextmanager
-def wire_of(trace: TraceLike, read: ReadOptions, bad: BadRows) -> Iterator[Wire]:
-    """Open a trace, ready for the core."""
+def wire_of(
+    trace: TraceLike, read: ReadOptions, bad: BadRows, *scenarios: Scenario
+) -> Iterator[Wire]:
+    """Open a trace, ready for the core under any of the scenarios."""
     source = open_trace(trace, read)
     try:
         for file, shown in zip(source.files, source.labels, strict=False):
@@ -305,7 +307,7 @@ def wire_of(trace: TraceLike, read: ReadOptions, bad: BadRows) -> Iterator[Wire]
                 verify(Path(file), shown)
         if bad.policy != "error":
             source = set_aside(source, bad, read)
-        wire = Wire.of(source)
+        wire = Wire.of(source, *(scenario.resolve() for scenario in scenarios))
         wire.check_accounts()
         yield wire
     finally:
@@ -334,6 +336,8 @@ def gather(
         outcomes=outcomes,
         attempts=attempts,
         keys=engine.keys_table(),
+        sources=engine.sources_table(),
+        source_metrics=engine.source_minutes(),
         facts=engine.facts(),
         trace=trace,
         scenario=scenario,
@@ -424,7 +428,7 @@ def scan_outcomes(
     check_not_forked()
     resolved = choose_scenario(trace, scenario, seed).resolve()
     source = open_trace(trace)
-    wire = Wire.of(source)
+    wire = Wire.of(source, resolved)
     wire.check_accounts()
     schema = _outcome_schema(wire, resolved)
 

@@ -32,6 +32,8 @@ SCHEMA_VERSION: Final = 1
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - instants of results are naive UTC
 _LIMITS: Final = tuple(_core.LIMITS)
+#: What counts as lost (Z48).
+_LOST: Final = ("throttled", "dropped", "expired", "discarded", "async_error")
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,12 @@ class ReplayResult:
     keys
         The hottest shared records (:data:`~lambda_replay.schema.KEY_SCHEMA`); empty where there are
         none.
+    sources
+        A row per event source and shard, partition, message group or queue
+        (:data:`~lambda_replay.schema.SOURCE_SCHEMA`); empty where there are none.
+    source_metrics
+        A row per event source and minute
+        (:data:`~lambda_replay.schema.SOURCE_MINUTE_SCHEMA`); always there.
     facts
         What the run exercised: which undocumented choices can have touched its numbers.
     outcomes
@@ -229,6 +237,8 @@ class ReplayResult:
     metrics: pl.DataFrame | None
     region: pl.DataFrame
     keys: pl.DataFrame
+    sources: pl.DataFrame
+    source_metrics: pl.DataFrame
     facts: frozenset[str]
     outcomes: pl.DataFrame | None
     attempts: pl.DataFrame | None
@@ -258,12 +268,14 @@ def _distribution(row: dict[str, Any], name: str) -> Distribution:
 
 
 def _deliveries(engine: Engine, raw: pl.DataFrame) -> dict[str, int]:
-    """Failed events by the name of their destination (Z53)."""
+    """Failed events, discarded records and dead letters by the name of where they went (Z53)."""
     found: dict[str, int] = {}
     for name, count in zip(engine.names, raw["deliveries"], strict=True):
         if count:
             target = engine.scenario.function(name).on_failure or "on_failure"
             found[target] = found.get(target, 0) + count
+    for target, count in engine.source_deliveries().items():
+        found[target] = found.get(target, 0) + count
     return found
 
 
@@ -281,7 +293,7 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
         p999=row["concurrency_p999"],
         max=row["max_concurrency"],
     )
-    lost = row["throttled"] + row["dropped"] + row["async_error"]
+    lost = sum(row[name] for name in _LOST)
     attempts = throttles + invocations
     limit = engine.scenario.account.concurrency
     by_limit = {name: row[f"throttles_{name}"] for name in _LIMITS}
@@ -292,9 +304,9 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
         error=row["error"],
         throttled=row["throttled"],
         dropped=row["dropped"],
-        expired=0,
-        discarded=0,
-        filtered=0,
+        expired=row["expired"],
+        discarded=row["discarded"],
+        filtered=row["filtered"],
         pending=row["pending"],
         throttles=throttles,
         cold_starts=row["cold_starts"],
@@ -314,7 +326,7 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
         wait_ms=_distribution(row, "wait"),
         duration_ms=_distribution(row, "duration"),
         async_age_ms=_distribution(row, "async_age"),
-        iterator_age_ms=Distribution(),
+        iterator_age_ms=_distribution(row, "iterator_age"),
         cost_usd=engine.costs().account,
         errors=row["errors"],
         deliveries=_deliveries(engine, functions),
@@ -360,9 +372,6 @@ def functions_table(engine: Engine) -> pl.DataFrame:
         pl.col("worst_10s_from").cast(INSTANT).alias("from"),
         pl.col("worst_10s_throttles").alias("throttles"),
     )
-    nothing = pl.struct(
-        *(pl.lit(None, pl.Float64).alias(field.name) for field in dataclasses.fields(Distribution))
-    )
     costs = engine.costs()
     # What never ran and has no environments provisioned costs nothing.
     nought = None if costs.account is None else 0.0
@@ -378,7 +387,7 @@ def functions_table(engine: Engine) -> pl.DataFrame:
             records.alias("records"),
             runs,
             *outcomes,
-            *(zero.alias(name) for name in ("expired", "discarded", "filtered")),
+            *("expired", "discarded", "filtered"),
             "pending",
             "throttles",
             "cold_starts",
@@ -405,7 +414,7 @@ def functions_table(engine: Engine) -> pl.DataFrame:
             distribution("wait").alias("wait_ms"),
             distribution("duration").alias("duration_ms"),
             distribution("async_age").alias("async_age_ms"),
-            nothing.alias("iterator_age_ms"),
+            distribution("iterator_age").alias("iterator_age_ms"),
             "cost_usd",
             zero.alias("bad_rows"),
             "errors",
@@ -415,9 +424,7 @@ def functions_table(engine: Engine) -> pl.DataFrame:
             "init_s",
             _rate(pl.col("throttled"), records).alias("throttle_rate"),
             _rate(pl.col("cold_starts"), runs).alias("cold_start_rate"),
-            _rate(pl.sum_horizontal("throttled", "dropped", "async_error"), records).alias(
-                "loss_rate"
-            ),
+            _rate(pl.sum_horizontal(*_LOST), records).alias("loss_rate"),
             _rate(pl.col("throttles"), pl.col("throttles") + runs).alias("attempt_throttle_rate"),
         )
         # What has a qualifier is counted with its function (Z9); what had no row is listed

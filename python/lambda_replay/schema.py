@@ -15,9 +15,12 @@ __all__ = [
     "KEY_SCHEMA",
     "MINUTE_SCHEMA",
     "NOT_MODELLED_COLUMNS",
+    "OF_RECORDS",
     "OUTCOME_SCHEMA",
     "QUIET_COLUMNS",
     "REQUIRED_COLUMNS",
+    "SOURCE_MINUTE_SCHEMA",
+    "SOURCE_SCHEMA",
     "TRACE_COLUMNS",
 ]
 
@@ -32,11 +35,11 @@ IDENTITY_COLUMNS: Final = ("request_id", "row_uid")
 
 #: Columns of the contract that this version does not model, with what that means.
 NOT_MODELLED_COLUMNS: Final = {
-    "filtered": "there are no event sources",
-    "key": "there are no event sources",
-    "shard": "there are no event sources",
     "attempt": "every row is a request of its own",
 }
+
+#: Columns that only records of event sources have, with what a row without one has.
+OF_RECORDS: Final = dict.fromkeys(("key", "shard", "filtered"), "the scenario has no event_sources")
 
 #: Columns that make a row more than a synchronous request that ends well.
 EXTRA_COLUMNS: Final = (
@@ -49,8 +52,16 @@ EXTRA_COLUMNS: Final = (
     "state_access",
 )
 
-#: Columns that only `validate` reads.
-QUIET_COLUMNS: Final = ("cold_start", "throttled", "init_ahead_ms")
+#: Columns of what was observed, which only `validate` reads.
+QUIET_COLUMNS: Final = (
+    "cold_start",
+    "throttled",
+    "init_ahead_ms",
+    "max_memory_mb",
+    "billed_ms",
+    "xray_trace_id",
+    "log_stream",
+)
 
 #: Every column of the contract.
 TRACE_COLUMNS: Final = (
@@ -61,6 +72,7 @@ TRACE_COLUMNS: Final = (
     *IDENTITY_COLUMNS,
     "account",
     "region",
+    *OF_RECORDS,
     *NOT_MODELLED_COLUMNS,
     *QUIET_COLUMNS,
 )
@@ -143,6 +155,73 @@ MINUTE_SCHEMA: Final = pl.Schema(
         "cold_starts": pl.UInt64(),
         "lock_wait_ms_sum": pl.Float64(),
         "environments": pl.UInt64(),
+        "IteratorAge_sum": pl.Float64(),
+        "IteratorAge_max": pl.Float64(),
+        "IteratorAge_samples": pl.UInt64(),
+        "ApproximateAgeOfOldestMessage_max": pl.Float64(),
+        "ApproximateNumberOfMessagesVisible_max": pl.UInt64(),
+        "OffsetLag_max": pl.UInt64(),
+    }
+)
+
+#: Percentiles of milliseconds.
+_DISTRIBUTION: Final = pl.Struct(
+    dict.fromkeys(("mean", "p50", "p90", "p99", "p999", "max"), pl.Float64())
+)
+
+#: Metrics of event sources: a row per source and minute with any activity.
+SOURCE_MINUTE_SCHEMA: Final = pl.Schema(
+    {
+        "timestamp": INSTANT,
+        "source": pl.String(),
+        "PolledEventCount": pl.UInt64(),
+        "FilteredOutEventCount": pl.UInt64(),
+        "InvokedEventCount": pl.UInt64(),
+        "FailedInvokeEventCount": pl.UInt64(),
+        "DeletedEventCount": pl.UInt64(),
+        "DroppedEventCount": pl.UInt64(),
+        "OnFailureDestinationDeliveredEventCount": pl.UInt64(),
+        "CommittedEventCount": pl.UInt64(),
+        "InvokeErrorCount": pl.UInt64(),
+        "IteratorAge_max": pl.Float64(),
+        "IteratorAge_samples": pl.UInt64(),
+        "ApproximateNumberOfMessagesVisible_max": pl.UInt64(),
+        "ApproximateAgeOfOldestMessage_max": pl.Float64(),
+        "MaxOffsetLag": pl.UInt64(),
+        "SumOffsetLag": pl.UInt64(),
+        "ProvisionedPollers": pl.UInt64(),
+        "EventPollerUnit": pl.Float64(),
+        "backlog_max": pl.UInt64(),
+    }
+)
+
+#: Event sources: a row per source and shard, partition, message group or queue.
+SOURCE_SCHEMA: Final = pl.Schema(
+    {
+        "source": pl.String(),
+        "type": pl.String(),
+        "function": pl.String(),
+        "shard": pl.UInt32(),
+        "group": pl.String(),
+        "records": pl.UInt64(),
+        "success": pl.UInt64(),
+        "expired": pl.UInt64(),
+        "discarded": pl.UInt64(),
+        "filtered": pl.UInt64(),
+        "pending": pl.UInt64(),
+        "never_ran": pl.UInt64(),
+        "receives": pl.UInt64(),
+        "receives_per_record": pl.Float64(),
+        "delivered": pl.UInt64(),
+        "documents": pl.UInt64(),
+        "busiest_key": pl.String(),
+        "busiest_share": pl.Float64(),
+        "blocked_s": pl.Float64(),
+        "backlog_peak": pl.UInt64(),
+        "drain_s": pl.Float64(),
+        "iterator_age_ms": _DISTRIBUTION,
+        "message_age_ms": _DISTRIBUTION,
+        "oldest_message_s": pl.Float64(),
     }
 )
 

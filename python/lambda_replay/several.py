@@ -172,7 +172,7 @@ class _Several:
     def work(self, cancel: threading.Event) -> list[ReplayResult]:
         # What is found counts for this call alone.
         self.bad.forget()
-        with wire_of(self.trace, self.read, self.bad) as wire:
+        with wire_of(self.trace, self.read, self.bad, *self.scenarios) as wire:
             total = count_rows(wire.source) if self.progress is not None else None
             try:
                 return self._all(wire, cancel, total, in_order=True)

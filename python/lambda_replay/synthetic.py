@@ -40,8 +40,8 @@ _BUCKETS: Final = 60
 _START: Final = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 
 #: Calls per day by the share of functions that have more: 17,577 applications of Azure 2019 with a
-#: call on the day, 910,042,048 calls, from github.com/ubc-cirrus-lab/femux. Log-normal with μ 5.09 and
-#: σ 3.16 in its middle, steeper at both ends; a power of 1.11 over the first 100.
+#: call on the day, 910,042,048 calls, from github.com/ubc-cirrus-lab/femux. Log-normal with μ 5.09
+#: and σ 3.16 in its middle, steeper at both ends; a power of 1.11 over the first 100.
 _POPULARITY: Final = (
     (1.0, 1.0), (0.95, 1.0), (0.9, 2.0), (0.75, 15.0), (0.5, 288.0), (0.25, 1_415.0),
     (0.1, 8_573.0), (0.05, 35_948.0), (0.01, 493_984.0), (100 / 17_577, 768_000.0),
@@ -51,8 +51,8 @@ _POPULARITY: Final = (
 _ATOMS: Final = {288: 0.055, 1_440: 0.023}
 
 #: Trigger: shares of functions and of invocations (Shahrad et al., "Serverless in the Wild",
-#: USENIX ATC 2020, figure 2), dispersion of minute counts, median and 90th percentile (500 functions
-#: of github.com/eth-easl/dirigent).
+#: USENIX ATC 2020, figure 2), dispersion of minute counts, median and 90th percentile (500
+#: functions of github.com/eth-easl/dirigent).
 _TRIGGERS: Final = {
     "http": (0.550, 0.359, 1.0, 5.8),
     "queue": (0.152, 0.335, 1.0, 14.4),
@@ -203,7 +203,9 @@ def _settled(counts: pl.Series, owed: int) -> tuple[pl.Series, int]:
         return counts.scatter(place, counts[place] + owed), 0
     total = int(counts.cast(pl.UInt64).sum())
     take = min(-owed, total)
-    share = (counts.cast(pl.Float64) * (take / total)).floor().cast(pl.UInt32) if total else counts * 0
+    share = (
+        (counts.cast(pl.Float64) * (take / total)).floor().cast(pl.UInt32) if total else counts * 0
+    )
     counts, left = counts - share, take - int(share.sum())
     while left:
         place = int(counts.arg_max() or 0)
@@ -285,7 +287,7 @@ def _rates(number: int) -> tuple[list[float], list[float]]:
 
 
 def _quantile(more: float) -> float:
-    """Give the calls per day that this share of functions exceeds; log-log between what is known."""
+    """Give the calls per day that this share of functions exceeds, log-log between points."""
     for (above, low), (below, high) in itertools.pairwise(_POPULARITY):
         if more >= below:
             span = math.log(above / below)
@@ -337,9 +339,7 @@ def _function(seed: int, place: int, trigger: str, per_day: float) -> tuple[obje
     """Draw what one function is like, by its name and the seed alone."""
     name = f"{trigger}-{place:05d}"
     words = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=64).digest()
-    key, *draws = (
-        int.from_bytes(words[at : at + 8], "little") for at in range(0, len(words), 8)
-    )
+    key, *draws = (int.from_bytes(words[at : at + 8], "little") for at in range(0, len(words), 8))
     shares = [(draw + 0.5) / 2**64 for draw in draws]
     average = min(_LONGEST_MS, max(1.0, 1_000 * math.exp(_DURATION.inv_cdf(shares[0]))))
     c, k, scale = _MEMORY
@@ -359,7 +359,7 @@ def _function(seed: int, place: int, trigger: str, per_day: float) -> tuple[obje
     _, _, median, high = _TRIGGERS[trigger]
     dispersion = (
         1 + (median - 1) * shares[4] / 0.5
-        if shares[4] <= 0.5  # noqa: PLR2004 - the median
+        if shares[4] <= 0.5
         else median * (high / median) ** ((shares[4] - 0.5) / 0.4)
     )
     amplitude = 0.0 if pattern == 0 or per_day < _MINUTES else _AMPLITUDE * shares[5]

@@ -203,7 +203,9 @@ class _Pseudonyms:
             return self._hash(column, value)[:32]
         known = self._known.get((column, value))
         if known is None:
-            bare, colon, qualifier = value.partition(":") if column == "function" else (value, "", "")
+            bare, colon, qualifier = (
+                value.partition(":") if column == "function" else (value, "", "")
+            )
             known = f"{column[0]}-{self._hash(column, bare)[:12]}{colon}{qualifier}"
             self._known[column, value] = known
         return known

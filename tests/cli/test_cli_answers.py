@@ -233,4 +233,4 @@ def test_bad_rows_are_as_in_run(cli: Cli, command: str) -> None:
     assert refused.code == 3 and "row 1" in refused.err
     skipped = cli(*command.split(), "-q", "--on-bad-row", "skip")
     assert skipped.code == 0, skipped.err
-    assert "1 bad row" in skipped.err
+    assert "1 row set aside" in skipped.err

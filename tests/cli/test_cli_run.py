@@ -188,7 +188,7 @@ def test_unsorted_rows_and_odd_columns_are_told(cli: Cli, crowd: pl.DataFrame) -
     answer = cli("run", "t.parquet")
     assert answer.code == 0
     assert "the rows were not in order of time" in answer.out
-    assert "key not used yet: there are no event sources" in answer.out
+    assert "key not used: the scenario has no event_sources" in answer.out
     assert r"unknown, ignored: my col\x07" in answer.out
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from readers.common import DATA
 
 import lambda_replay as lr
 from lambda_replay.ingest import open_trace
 from lambda_replay.readers import NAMES, find_reader
 from lambda_replay.readers.base import IngestReport, ReadOptions
 from lambda_replay.readers.files import File
+from readers.common import DATA
 
 AZURE = [DATA / f"dirigent5_{kind}.csv" for kind in ("invocations", "durations", "memory")]
 
@@ -133,7 +133,9 @@ def test_placements_keep_the_counts(placement: str) -> None:
     plain, _ = read(*AZURE)
     minute = pl.col("timestamp").dt.truncate("1m")
     by = rows.group_by(minute, pl.col("function").cast(pl.String)).len().sort(pl.all())
-    assert by.equals(plain.group_by(minute, pl.col("function").cast(pl.String)).len().sort(pl.all()))
+    assert by.equals(
+        plain.group_by(minute, pl.col("function").cast(pl.String)).len().sort(pl.all())
+    )
     assert placement in report.inferred["timestamp"]
 
 

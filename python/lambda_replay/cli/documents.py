@@ -31,6 +31,7 @@ def summary_json(result: ReplayResult, checks: Sequence[CheckResult]) -> str:
     document["keys"] = result.keys.to_dicts()
     if result.blame is not None:
         document["blame"] = result.blame.to_dicts()
+    document["sources"] = result.sources.to_dicts()
     document["notes"] = _notes(result)
     if checks:
         document["checks"] = [check.to_dict() for check in checks]

@@ -126,8 +126,8 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 def _span(seconds: float) -> str:
-    if seconds >= 2 * 86_400:  # noqa: PLR2004
+    if seconds >= 2 * 86_400:
         return f"{seconds / 86_400:,.1f} days"
-    if seconds >= 2 * 3_600:  # noqa: PLR2004
+    if seconds >= 2 * 3_600:
         return f"{seconds / 3_600:,.1f} h"
-    return f"{seconds:,.3g} s" if seconds < 120 else f"{seconds / 60:,.1f} min"  # noqa: PLR2004
+    return f"{seconds:,.3g} s" if seconds < 120 else f"{seconds / 60:,.1f} min"

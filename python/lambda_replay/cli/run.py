@@ -112,12 +112,15 @@ def run(
     Replay a trace under a scenario and say what happened.
 
     TRACE is a file (Parquet, CSV, NDJSON, Arrow IPC), a glob, a folder, a URL, - for standard
-    input, or sample:NAME; several make one trace. A row is a request or an event. Its columns:
+    input, or sample:NAME; several make one trace. A row is a request, an event or a record of an
+    event source. Its columns:
 
     \b
     timestamp, function, duration_ms    when, which, how long the handler runs; needed
     init_ms, memory_mb                  what a cold start adds; memory, for the cost
-    source                              sync (also where there is none) or async
+    source                              sync (also where there is none), async, or the name of an
+                                        event source of the scenario
+    key, shard, filtered                partition key or group; shard; what a filter takes out
     error, error_runs                   handled or crash; how many runs fail before one succeeds
     extension_ms, payload_bytes         extensions after the response; size, for the cost
     state_key, state_access             shared record that a run touches; read or write

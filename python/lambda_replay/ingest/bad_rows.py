@@ -234,7 +234,7 @@ def set_aside(source: TraceSource, bad: BadRows, options: ReadOptions) -> TraceS
 
 @dataclass(frozen=True)
 class _Part:
-    """One file or frame as columns, text where the file is text, and perhaps a column ``_fault``."""
+    """One file or frame as columns; text where the file is text, perhaps with ``_fault``."""
 
     label: str
     names: tuple[str, ...]
@@ -258,7 +258,7 @@ def _parts(source: TraceSource, options: ReadOptions) -> list[_Part]:
     return parts
 
 
-def _text_part(label: str, path: str, is_csv: bool, options: ReadOptions) -> _Part:  # noqa: FBT001
+def _text_part(label: str, path: str, is_csv: bool, options: ReadOptions) -> _Part:
     """Read a text file without believing anything of its fields."""
     if is_csv:
         folder = TemporaryFolder()
@@ -319,7 +319,9 @@ def _plain(path: str, folder: TemporaryFolder) -> str:
             with gzip.open(path) as source, target.open("wb") as out:
                 shutil.copyfileobj(source, out, 1 << 20)
         else:
-            pl.scan_lines(path, glob=False).sink_csv(target, include_header=False, quote_style="never")
+            pl.scan_lines(path, glob=False).sink_csv(
+                target, include_header=False, quote_style="never"
+            )
     return str(target)
 
 
@@ -400,13 +402,17 @@ def _judge(
             if name in ("timestamp", "function", "duration_ms"):
                 reasons.append((name, pl.lit(value=True), f"{name} is missing"))
             continue
-        made, odd = _column(name, dtype, batch.schema[name], sources)
+        made, odd = _column(name, batch.schema[name], sources)
+        if name == "function" and "source" in batch.columns:
+            # Records of an event source need no function: the source has one.
+            called = pl.col("source").cast(pl.String).fill_null("sync").is_in(["sync", "async"])
+            odd = [(condition & called, reason) for condition, reason in odd]
         columns.append(made.alias(name))
         reasons += [(name, condition, reason) for condition, reason in odd]
     number = pl.lit(None, pl.UInt16)
     for place, (_, condition, _) in reversed(list(enumerate(reasons))):
-        odd = condition.fill_null(value=False)
-        number = pl.when(odd).then(pl.lit(place, pl.UInt16)).otherwise(number)
+        holds = condition.fill_null(value=False)
+        number = pl.when(holds).then(pl.lit(place, pl.UInt16)).otherwise(number)
     rows = pl.int_range(first, first + batch.height, dtype=pl.UInt64, eager=True).alias("row")
     judged = batch.select(number.alias("_reason"), *columns).with_columns(rows)
     good = judged.filter(pl.col("_reason").is_null()).drop("_reason")
@@ -437,9 +443,7 @@ def _judge(
 _Odd = list[tuple[pl.Expr, str]]
 
 
-def _column(
-    name: str, dtype: Any, given: pl.DataType, sources: frozenset[str] | None
-) -> tuple[pl.Expr, _Odd]:
+def _column(name: str, given: pl.DataType, sources: frozenset[str] | None) -> tuple[pl.Expr, _Odd]:
     """Express a column as it leaves, and which of its values are odd."""
     column = pl.col(name)
     if name == "timestamp":
@@ -464,7 +468,9 @@ def _column(
     words_of = {**_WORDS, **({} if sources is None else {"source": tuple(sorted(sources))})}
     if name in words_of:
         known = text.is_in(list(words_of[name]))
-        return text, [(text.is_not_null() & ~known, f"{name} is none of {', '.join(words_of[name])}")]
+        return text, [
+            (text.is_not_null() & ~known, f"{name} is none of {', '.join(words_of[name])}")
+        ]
     return text, []
 
 

@@ -120,9 +120,7 @@ def _rename(
     return renamed
 
 
-def _target(
-    target: str, column: pl.Expr, dtype: pl.DataType, label: str
-) -> tuple[str, pl.Expr]:
+def _target(target: str, column: pl.Expr, dtype: pl.DataType, label: str) -> tuple[str, pl.Expr]:
     """Give the canonical column that a target stands for, and how it is made."""
     if target in TRACE_COLUMNS:
         return target, column
@@ -138,9 +136,7 @@ def _target(
         return kind, column.cast(pl.Datetime("us")).to_physical()
     if not dtype.is_numeric():
         message = f"column {column.meta.output_name()} of {escape(label)} is of type {dtype}"
-        raise TraceError(
-            f"{message}; --map {target} needs numbers", source=label, code="LR-T-TYPE"
-        )
+        raise TraceError(f"{message}; --map {target} needs numbers", source=label, code="LR-T-TYPE")
     if kind in _SPANS:
         return f"{kind}_ms", column.cast(pl.Float64) * (_UNITS[unit] / 1_000)
     if dtype.is_integer():

@@ -29,6 +29,8 @@ TEXT_TYPES: Final[dict[str, Any]] = {
     "duration_ms": pl.Float64(),
     "init_ms": pl.Float64(),
     "source": pl.String(),
+    "key": pl.String(),
+    "shard": pl.String(),
     "request_id": pl.String(),
     "account": pl.String(),
     "region": pl.String(),
@@ -208,7 +210,7 @@ def scan_file(file: str) -> pl.LazyFrame:
     kind = _by_name(file) if "://" in file else detect(Path(file), shown=file).format
     match kind:
         case Format.PARQUET:
-            return pl.scan_parquet(file, glob=False)
+            return pl.scan_parquet(file, glob=_is_pattern(file))
         case Format.IPC:
             return pl.scan_ipc(_literal(file))
         case Format.NDJSON:
@@ -222,12 +224,14 @@ def scan_file(file: str) -> pl.LazyFrame:
                 message = f"{file} has the column {twice[0]} more than once"
                 raise TraceError(message, source=file, column=twice[0], code="LR-T-COLUMN")
             types = {name: TEXT_TYPES[name] for name in header if name in TEXT_TYPES}
-            return pl.scan_csv(file, glob=False, schema_overrides=types, infer_schema_length=10_000)
+            return pl.scan_csv(
+                file, glob=_is_pattern(file), schema_overrides=types, infer_schema_length=10_000
+            )
 
 
 def scan_text(file: str) -> pl.LazyFrame:
     """Scan a CSV file without making anything of its fields."""
-    return pl.scan_csv(file, glob=False, infer_schema=False)
+    return pl.scan_csv(file, glob=_is_pattern(file), infer_schema=False)
 
 
 def find_unreadable(files: Sequence[str]) -> TraceError | None:
@@ -262,6 +266,11 @@ def find_unreadable(files: Sequence[str]) -> TraceError | None:
                     )
         row += frame.select(pl.len()).collect(engine="streaming").item()
     return None
+
+
+def _is_pattern(file: str) -> bool:
+    """Whether Polars must list what a URL stands for; files here are listed by us."""
+    return "://" in file and ("*" in file or file.endswith("/"))
 
 
 def _literal(file: str) -> str:

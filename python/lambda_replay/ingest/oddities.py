@@ -28,9 +28,7 @@ def odd_names(names: Sequence[str], rows: int) -> list[str]:
     """
     odd = []
     if len(names) > _FEW_NAMES and len(names) * _ROWS_PER_NAME > rows:
-        odd.append(
-            f"{len(names):,} functions in {rows:,} rows: was an id mapped to function?"
-        )
+        odd.append(f"{len(names):,} functions in {rows:,} rows: was an id mapped to function?")
     seen: dict[str, str] = {}
     pairs = 0
     for name in names:

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
@@ -21,8 +21,8 @@ import polars as pl
 
 from lambda_replay import samples
 from lambda_replay.exceptions import ResourceError, TraceError, escape, show
-from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.canonical import CANONICAL, Canonical
+from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import detect, scan_file
 from lambda_replay.output import TemporaryFolder
 from lambda_replay.readers import NAMES, find_reader, reader
@@ -30,9 +30,10 @@ from lambda_replay.readers.base import IngestReport, ReadOptions
 from lambda_replay.readers.files import File
 
 if TYPE_CHECKING:
+    from lambda_replay.ingest.bad_rows import BadRows
     from lambda_replay.readers.base import Reader
 
-__all__ = ["TraceLike", "TraceSource", "open_trace"]
+__all__ = ["TraceLike", "TraceSource", "TraceSpec", "open_trace"]
 
 
 @runtime_checkable
@@ -44,7 +45,7 @@ class ArrowStream(Protocol):
 
 #: What a trace may be given as.
 TraceLike: TypeAlias = (
-    "str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | ArrowStream"
+    "str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | ArrowStream | TraceSpec"
     " | Sequence[str | os.PathLike[str]]"
 )
 
@@ -120,6 +121,25 @@ class TraceSource:
             self._folder.close()
 
 
+@dataclass(frozen=True)
+class TraceSpec:
+    """A trace with what the user says about reading it; stands wherever a trace can.
+
+    Attributes
+    ----------
+    trace
+        As for :func:`open_trace`.
+    read
+        How it is read.
+    bad
+        What becomes of bad rows; it is for whoever opens the trace to write them.
+    """
+
+    trace: Any
+    read: ReadOptions = field(default_factory=ReadOptions)
+    bad: BadRows | None = None
+
+
 def open_trace(trace: TraceLike, options: ReadOptions | None = None) -> TraceSource:
     """Find a trace and make it a lazy frame.
 
@@ -140,6 +160,14 @@ def open_trace(trace: TraceLike, options: ReadOptions | None = None) -> TraceSou
     options = options or ReadOptions()
     if isinstance(trace, TraceSource):
         return trace
+    if isinstance(trace, TraceSpec):
+        # Imported here: what sets bad rows aside takes sources.
+        from lambda_replay.ingest.bad_rows import set_aside  # noqa: PLC0415
+
+        source = open_trace(trace.trace, trace.read)
+        if trace.bad is None or trace.bad.policy == "error":
+            return source
+        return set_aside(source, trace.bad, trace.read)
     if isinstance(trace, pl.LazyFrame):
         return _of_frame("frame", trace, options)
     if isinstance(trace, pl.DataFrame):
@@ -212,12 +240,17 @@ def _open_files(
 
 def _reader_of(file: File, options: ReadOptions, *, is_loose: bool) -> Reader | None:
     """Choose the reader of a file; None: it is no trace and need not be one."""
+    remote = file.is_remote and options.format not in (None, CANONICAL.name)
+    if remote:
+        message = f"{escape(file.shown)}: from object storage only canonical columns are read"
+        hint = "copy it here first, for example with: aws s3 cp --recursive"
+        raise TraceError(message, source=file.shown, code="LR-T-REMOTE", hint=hint)
     if options.format is not None:
         if options.format not in (*NAMES, CANONICAL.name):
             near = difflib.get_close_matches(options.format, NAMES, n=1)
             message = f"there is no format {show(options.format)}; one of {', '.join(NAMES)}"
-            hint = f"did you mean {near[0]}?" if near else None
-            raise TraceError(message, source=file.shown, code="LR-T-OPTION", hint=hint)
+            nearest = f"did you mean {near[0]}?" if near else None
+            raise TraceError(message, source=file.shown, code="LR-T-OPTION", hint=nearest)
         return CANONICAL if options.format == CANONICAL.name else reader(options.format)
     if file.is_remote or options.columns:
         return CANONICAL

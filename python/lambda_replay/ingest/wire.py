@@ -6,6 +6,7 @@ inside the scan, so a column that the core does not need is never read.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from dataclasses import dataclass, field
@@ -16,16 +17,19 @@ import polars as pl
 from lambda_replay.exceptions import TraceError, cut, escape, show
 from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.faults import reading
+from lambda_replay.ingest.records import NONE, RECORD_COLUMNS, Records, section
 from lambda_replay.schema import (
     NOT_MODELLED_COLUMNS,
+    OF_RECORDS,
     REQUIRED_COLUMNS,
     TRACE_COLUMNS,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lambda_replay.ingest.source import TraceSource
+    from lambda_replay.scenario import Resolved
 
 __all__ = ["Wire"]
 
@@ -80,7 +84,7 @@ NUMBERS: Final = {
 #: Memory that Lambda offers (F3.1).
 _MEMORY_MB: Final = (128, 10_240)
 #: Columns that are computed from those of the file.
-_COMPUTED: Final = ("extension", "state_key")
+_COMPUTED: Final = ("extension", "state_key", "key", "shard", "filtered")
 #: No record of shared state.
 _NO_KEY: Final = 2**32 - 1
 
@@ -96,8 +100,8 @@ class Wire:
         or Float64 ms), ``request_id``, ``row_uid``, and the guards, where the trace has them.
     ignored
         Columns that are none of the contract's.
-    not_modelled
-        Columns of the contract that this version does not model.
+    known
+        Every column of the trace.
     source
         Where it comes from.
     has_init, has_request_id
@@ -111,6 +115,8 @@ class Wire:
 
     counts_micros
         Whether instants are given as integers.
+    records
+        The event sources that rows may belong to.
     notes
         How a column was read, where there are several ways, and what was odd in the rows so far.
     """
@@ -118,7 +124,7 @@ class Wire:
     frame: pl.LazyFrame
     source: TraceSource
     ignored: tuple[str, ...]
-    not_modelled: tuple[str, ...]
+    known: tuple[str, ...]
     has_init: bool
     has_request_id: bool
     guards: tuple[str, ...]
@@ -126,15 +132,25 @@ class Wire:
     present: frozenset[str]
     counts_micros: bool
     notes: list[str] = field(hash=False)
+    records: Records
     _categories: Any
     _keys: Any
     #: Views of the columns of :attr:`_plain` that make :attr:`frame`, where views are enough.
     _views: tuple[pl.Expr, ...] | None = None
     _plain: pl.LazyFrame | None = None
+    #: Functions of sources that an Enum of the file does not have.
+    _added: list[str] = field(default_factory=list, hash=False)
 
     @classmethod
-    def of(cls, source: TraceSource) -> Wire:
+    def of(cls, source: TraceSource, *scenarios: Resolved) -> Wire:
         """Prepare the columns of a trace, each file by its own types.
+
+        Parameters
+        ----------
+        source
+            The trace.
+        *scenarios
+            Whose event sources its rows may belong to: those of the first, until :meth:`under`.
 
         Raises
         ------
@@ -151,12 +167,16 @@ class Wire:
         # Codes and units of several files must be the same.
         shared = pl.Categories.random() if several else None
         keys = pl.Categories.random()
+        sided = [one for one in scenarios if one.source_names()]
+        records = Records.of(*scenarios[:1])
         parts = []
         columns: list[pl.Expr] = []
         for name, frame, schema in zip(files, source.frames, schemas, strict=True):
             columns = _columns(frame, schema, name, shared, keys)
             if source.numbered:
                 columns.append(pl.col("row"))
+            if sided:
+                columns += _of_records(records, schema, name)
             if several:
                 columns = [
                     _in_millis(column, schema) if column.meta.output_name() in SPANS else column
@@ -185,7 +205,7 @@ class Wire:
                 for name in known
                 if name not in TRACE_COLUMNS and not (source.numbered and name == "row")
             ),
-            not_modelled=tuple(name for name in known if name in NOT_MODELLED_COLUMNS),
+            known=tuple(known),
             has_init="init_ms" in present,
             has_request_id="request_id" in present,
             present=frozenset(present),
@@ -193,6 +213,7 @@ class Wire:
             checked=tuple(name for name in (*WORDS, *NUMBERS) if name in present),
             counts_micros=any(schema["timestamp"].is_integer() for schema in schemas),
             notes=_notes(schemas),
+            records=records,
             _categories=categories,
             _keys=keys,
             _views=tuple(columns) if viewed else None,
@@ -208,6 +229,16 @@ class Wire:
         for batch in scan_batches(self._plain, chunk_size):
             yield batch.select_seq(self._views)
 
+    def under(self, scenario: Resolved) -> Wire:
+        """Give the same rows for a replay of its own, under a scenario with its event sources."""
+        return dataclasses.replace(self, records=Records.of(scenario, keys=self.records.keys))
+
+    @property
+    def not_modelled(self) -> tuple[str, ...]:
+        """Columns of the contract that this version or the scenario does not model."""
+        unused = () if self.records.names else OF_RECORDS
+        return tuple(name for name in self.known if name in NOT_MODELLED_COLUMNS or name in unused)
+
     @property
     def label(self) -> str:
         """One name of the trace for messages."""
@@ -216,8 +247,24 @@ class Wire:
     def names(self, codes: Sequence[int]) -> list[str]:
         """Names of functions by their codes."""
         names = self._categories
-        series = names if isinstance(names, pl.Series) else names.to_series()
-        return series.gather(list(codes)).to_list()
+        if isinstance(names, pl.Series):
+            names = pl.concat([names.cast(pl.String), pl.Series(self._added, dtype=pl.String)])
+            found: list[str] = names.gather(list(codes)).to_list()
+            return found
+        return list(names.to_series().gather(list(codes)))
+
+    def code_of(self, name: str) -> int:
+        """Give a function its code, though no row of the trace may name it."""
+        names = self._categories
+        if not isinstance(names, pl.Series):
+            dtype = pl.Categorical(names)
+            return int(pl.Series([name]).cast(dtype).to_physical()[0])
+        place = names.cast(pl.String).index_of(name)
+        if place is not None:
+            return place
+        if name not in self._added:
+            self._added.append(name)
+        return len(names) + self._added.index(name)
 
     def key_names(self, codes: Sequence[int]) -> list[str]:
         """Names of shared records by their codes."""
@@ -272,13 +319,26 @@ class Wire:
         if self.guards:
             batch = batch.drop(self.guards)
         # Where several files make the trace, some of them may lack a column.
-        gaps = {"extension": 0, "state_key": _NO_KEY}
+        gaps = {"extension": 0, "state_key": _NO_KEY, "key": NONE}
         holes = [name for name in gaps if name in batch.columns and batch[name].has_nulls()]
         if holes:
             batch = batch.with_columns(pl.col(name).fill_null(gaps[name]) for name in holes)
+        if self.records.names:
+            batch = self.records.resolve(
+                batch, code_of=self.code_of, names_of=self.names, refused=self._refusing(first)
+            )
+        else:
+            batch = batch.drop(RECORD_COLUMNS, strict=False)
         for name in self.checked:
-            batch = batch.with_columns(self._checked(batch, name, first))
+            if name != "source" or not self.records.names:
+                batch = batch.with_columns(self._checked(batch, name, first))
         return batch
+
+    def _refusing(self, first: int) -> Callable[..., TraceError]:
+        def refused(batch: pl.DataFrame, name: str, place: int, **about: Any) -> TraceError:
+            return self._refused(batch, name, place, first, **about)
+
+        return refused
 
     def _checked(self, batch: pl.DataFrame, name: str, first: int) -> pl.Series:
         """Turn one column of words or whole numbers into the core's."""
@@ -295,7 +355,7 @@ class Wire:
             found: pl.Series = pl.select(known).to_series().alias(name)
             if (odd := found == 255).any():
                 raise self._odd_word(batch, name, odd, first)
-            if name == "error":
+            if name == "error" and "event_source" not in batch.columns:
                 # 3 is an item.
                 return found.replace({3: 0})
             return found
@@ -331,7 +391,8 @@ class Wire:
         words = [word for word in WORDS[name] if word is not None]
         near = difflib.get_close_matches(value.lower(), words, n=1)
         if name == "source":
-            hint = "take those rows out: event sources are not replayed yet"
+            # Without event sources in the scenario no other source can be meant.
+            hint = f"an event source is {section(value)} of the scenario, with type and function"
             code = "LR-T-SOURCE"
         else:
             hint, code = f"one of {', '.join(words)}, or null", "LR-T-VALUE"
@@ -350,8 +411,9 @@ class Wire:
         right: str,
         code: str,
         hint: str | None = None,
+        value: object = None,
     ) -> TraceError:
-        value = batch[name][place]
+        value = batch[name][place] if value is None else value
         row = int(batch["row"][place]) if "row" in batch.columns else first + place
         return TraceError(
             f"{name} is {show(value)}; it must be {right}",
@@ -410,14 +472,17 @@ def _check_names(names: list[str], label: str) -> None:
     if not missing:
         return
     folded = {name.strip().lower(): name for name in names}
-    hints = []
+    hints, maps = [], []
     for name in missing:
         usual = next((folded[other] for other in _USUAL[name] if other in folded), None)
-        near = folded.get(name) or next(iter(difflib.get_close_matches(name, names, n=1)), usual)
+        near = folded.get(name) or next(
+            iter(difflib.get_close_matches(name, names, 1, 0.75)), usual
+        )
         if near is not None:
             hints.append(f"rename {near!r} to {name!r}")
+            maps.append(f"{name}={near}")
     if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
-        hints = ["fields of a CSV file must be separated by commas"]
+        hints, maps = ["fields of a CSV file must be separated by commas"], []
     shown = [escape(cut(name)) for name in names[:20]]
     message = (
         f"{escape(label)} has no column {' and no column '.join(missing)};"
@@ -428,7 +493,8 @@ def _check_names(names: list[str], label: str) -> None:
         source=label,
         column=missing[0],
         code="LR-T-COLUMN",
-        hint="; ".join(hints) or "every trace needs timestamp, function and duration_ms",
+        hint="; ".join([*hints, *([f"or: --map {escape(','.join(maps))}"] if maps else [])])
+        or "every trace needs timestamp, function and duration_ms",
     )
 
 
@@ -469,6 +535,13 @@ def _columns(
             raise _refuse("row_uid", schema["row_uid"], label, "an integer, 0 or more")
         columns.append(pl.col("row_uid").cast(pl.UInt64))
     return columns
+
+
+def _of_records(records: Records, schema: pl.Schema, label: str) -> list[pl.Expr]:
+    def refuse(name: str, dtype: pl.DataType, right: str) -> TraceError:
+        return _refuse(name, dtype, label, right)
+
+    return records.columns(schema, refuse)
 
 
 def _key(dtype: pl.DataType, label: str, shared: Any) -> pl.Expr:

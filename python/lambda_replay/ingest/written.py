@@ -1,8 +1,8 @@
 """Traces as we write them: canonical Parquet, sorted, with checksum, digest and provenance.
 
 Row groups are as long as the engine's batches, columns are of the types that the core takes without
-conversion, and the metadata says where every number comes from. Polars writes no page checksums, and
-reads none, so the checksum is one of the whole file, which a replay verifies before it reads.
+conversion, and the metadata says where every number comes from. Polars writes no page checksums
+and reads none, so the checksum is one of the whole file, which a replay verifies before it reads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lambda_replay.ingest.formats import ASSUMED_KEY, INGEST_KEY, MEASURED_KEY
 from lambda_replay.ingest.order import sorted_batches
 from lambda_replay.ingest.wire import _instant, _span
 from lambda_replay.output import atomic_path, writing
-from lambda_replay.schema import TRACE_COLUMNS
+from lambda_replay.schema import REQUIRED_COLUMNS, TRACE_COLUMNS
 from lambda_replay.worker import Cancelled
 
 if TYPE_CHECKING:
@@ -50,10 +50,21 @@ _NUMBERS: Final = {
     "payload_bytes": pl.UInt64,
     "row_uid": pl.UInt64,
     "attempt": pl.UInt32,
+    "max_memory_mb": pl.UInt32,
+    "billed_ms": pl.UInt64,
 }
 _FLAGS: Final = ("filtered", "cold_start", "throttled")
 #: Few different values: a dictionary in the file.
-_CODED: Final = ("function", "source", "error", "state_access", "account", "region", "shard")
+_CODED: Final = (
+    "function",
+    "source",
+    "error",
+    "state_access",
+    "account",
+    "region",
+    "shard",
+    "log_stream",
+)
 
 
 def canonical(source: TraceSource) -> pl.LazyFrame:
@@ -62,21 +73,18 @@ def canonical(source: TraceSource) -> pl.LazyFrame:
     Instants are Datetime µs in UTC, spans Duration µs, names that repeat Categorical.
     """
     frames = []
-    coded = {name: pl.Categorical(pl.Categories.random()) for name in _CODED}
     for label, frame in zip(source.labels, source.frames, strict=True):
         schema = frame.collect_schema()
         # A column of nothing is no column.
         names = [name for name in TRACE_COLUMNS if schema.get(name, pl.Null) != pl.Null]
-        columns = [_column(frame, name, schema[name], label, coded) for name in names]
+        columns = [_column(frame, name, schema[name], label) for name in names]
         if source.numbered:
             columns.append(pl.col("row"))
         frames.append(frame.select(columns))
     return pl.concat(frames, how="diagonal") if len(frames) > 1 else frames[0]
 
 
-def _column(
-    frame: pl.LazyFrame, name: str, dtype: pl.DataType, label: str, coded: dict[str, Any]
-) -> pl.Expr:
+def _column(frame: pl.LazyFrame, name: str, dtype: pl.DataType, label: str) -> pl.Expr:
     column = pl.col(name)
     if name == "timestamp":
         return _instant(frame, dtype, label).cast(pl.Datetime("us", "UTC")).alias(name)
@@ -94,7 +102,9 @@ def _column(
     if dtype.is_nested() or dtype == pl.Binary:
         message = f"{name} of {escape(label)} is of type {dtype}; it must be text"
         raise TraceError(message, source=label, column=name, code="LR-T-TYPE")
-    return column.cast(pl.String).cast(coded[name]) if name in coded else column.cast(pl.String)
+    return (
+        column.cast(pl.String).cast(pl.Categorical()) if name in _CODED else column.cast(pl.String)
+    )
 
 
 @dataclass(frozen=True)
@@ -143,13 +153,14 @@ def write_trace(
         Done to each batch before it is written.
     """
     try:
-        return _write(_in_order(frame), path, metadata, 0, cancel, change, frame)
+        job = _Job(frame, path, metadata, cancel, change)
+        return job.write(_in_order(frame), 0)
     except _Unsorted:
         disorder = frame.select((pl.col("timestamp").diff() < pl.duration()).sum())
         count = int(disorder.collect(engine="streaming").item() or 0)
         micros = frame.with_columns(pl.col("timestamp").to_physical())
         batches = sorted_batches(micros, _ROW_GROUP_ROWS)
-        return _write(batches, path, metadata, count, cancel, change, frame)
+        return job.write(batches, count)
 
 
 def _in_order(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
@@ -172,91 +183,103 @@ def _in_order(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         yield numbered
 
 
-def _write(
-    batches: Iterator[pl.DataFrame],
-    path: Path,
-    metadata: Callable[[Written], dict[str, str]],
-    disorder: int,
-    cancel: threading.Event | None,
-    change: Callable[[pl.DataFrame], pl.DataFrame] | None,
-    frame: pl.LazyFrame,
-) -> Written:
-    schema = {name: dtype for name, dtype in frame.collect_schema().items() if name != "row"}
-    schema.setdefault("row_uid", pl.UInt64())
-    digest = _core.RowDigest()
-    rows = 0
-    failures: list[BaseException] = []
+@dataclass(frozen=True)
+class _Job:
+    """One file to be written."""
 
-    def source(*unused: object) -> Iterator[pl.DataFrame]:
-        nonlocal rows
-        del unused
-        try:
-            for batch in batches:
-                if cancel is not None and cancel.is_set():
-                    raise Cancelled
-                whole = batch
-                if "row_uid" not in batch.columns:
-                    whole = batch.with_columns(pl.col("row").alias("row_uid"))
-                whole = whole.with_columns(pl.col("timestamp").cast(pl.Datetime("us", "UTC")))
-                _check(whole)
-                if change is not None:
-                    whole = change(whole)
-                whole = whole.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
-                digest.update(_plain(whole))
-                rows += whole.height
-                yield whole
-        except BaseException as error:
-            failures.append(error)
-            raise
+    frame: pl.LazyFrame
+    path: Path
+    metadata: Callable[[Written], dict[str, str]]
+    cancel: threading.Event | None
+    change: Callable[[pl.DataFrame], pl.DataFrame] | None
 
-    def told(context: object) -> dict[str, str]:
-        del context
-        written = Written(rows, digest.hexdigest(), disorder)
-        return {
-            **metadata(written),
-            DIGEST_KEY: written.digest,
-            VERSION_KEY: _core.__version__,
-            CRC_KEY: _NO_CRC.decode(),
-        }
+    def write(self, batches: Iterator[pl.DataFrame], disorder: int) -> Written:
+        """Write batches in order of time; each has a column ``row``."""
+        columns = self.frame.collect_schema()
+        schema = {name: dtype for name, dtype in columns.items() if name != "row"}
+        schema.setdefault("row_uid", pl.UInt64())
+        digest = _core.RowDigest()
+        rows = 0
+        failures: list[BaseException] = []
 
-    with atomic_path(path) as temporary:
-        try:
-            with writing(path):
-                register_io_source(source, schema=pl.Schema(schema)).sink_parquet(
-                    temporary,
-                    compression="zstd",
-                    row_group_size=_ROW_GROUP_ROWS,
-                    metadata=told,
-                )
-        except BaseException:
-            if failures:
-                raise failures[0] from None
-            raise
-        _seal(temporary)
-    return Written(rows, digest.hexdigest(), disorder)
+        def source(*unused: object) -> Iterator[pl.DataFrame]:
+            nonlocal rows
+            del unused
+            try:
+                for batch in batches:
+                    whole = self._prepared(batch, schema)
+                    digest.update(_plain(whole))
+                    rows += whole.height
+                    yield whole
+            except BaseException as error:
+                # Polars would wrap it into an error of its own.
+                failures.append(error)
+                raise
+
+        def told(context: object) -> dict[str, str]:
+            del context
+            written = Written(rows, digest.hexdigest(), disorder)
+            return {
+                **self.metadata(written),
+                DIGEST_KEY: written.digest,
+                VERSION_KEY: _core.__version__,
+                CRC_KEY: _NO_CRC.decode(),
+            }
+
+        with atomic_path(self.path) as temporary:
+            try:
+                with writing(self.path):
+                    register_io_source(source, schema=pl.Schema(schema)).sink_parquet(
+                        temporary,
+                        compression="zstd",
+                        row_group_size=_ROW_GROUP_ROWS,
+                        metadata=told,
+                    )
+            except BaseException:
+                if failures:
+                    raise failures[0] from None
+                raise
+            _seal(temporary)
+        return Written(rows, digest.hexdigest(), disorder)
+
+    def _prepared(self, batch: pl.DataFrame, schema: dict[str, Any]) -> pl.DataFrame:
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled
+        whole = batch
+        if "row_uid" not in batch.columns:
+            whole = batch.with_columns(pl.col("row").alias("row_uid"))
+        whole = whole.with_columns(pl.col("timestamp").cast(pl.Datetime("us", "UTC")))
+        _check(whole)
+        if self.change is not None:
+            whole = self.change(whole)
+        return whole.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def _check(batch: pl.DataFrame) -> None:
-    """Refuse what no replay would take."""
-    for name in ("timestamp", "function", "duration_ms"):
-        column = batch[name] if name in batch.columns else None
-        if column is None or not column.has_nulls():
-            continue
-        row = int(batch["row"].filter(column.is_null())[0])
+    """Refuse the first row that no replay would take."""
+    spans = [name for name in _SPANS if name in batch.columns]
+    nulls = {name: pl.col(name).is_null() for name in REQUIRED_COLUMNS if name in batch.columns}
+    if "source" in batch.columns and "function" in nulls:
+        # Records of an event source need no function: the source has one.
+        nulls["function"] &= (
+            pl.col("source").cast(pl.String).fill_null("sync").is_in(["sync", "async"])
+        )
+    negative = {name: pl.col(name).to_physical() < 0 for name in spans}
+    odd = batch.filter(pl.any_horizontal(*nulls.values(), *negative.values()))
+    if not odd.height:
+        return
+    first = odd.sort("row").head(1)
+    at = first.row(0, named=True)
+    name: str | None = next((one for one in nulls if first.select(nulls[one]).item()), None)
+    if name is not None:
         message = f"{name} is null, or no value that it can have; every row needs one"
-        raise TraceError(message, row=row, column=name, code="LR-T-NULL", hint="--on-bad-row skip")
-    for name in _SPANS:
-        if name in batch.columns and (batch[name].to_physical() < 0).any():
-            odd = batch.filter(pl.col(name).to_physical() < 0).row(0, named=True)
-            message = f"{name} is negative"
-            raise TraceError(
-                message,
-                row=odd["row"],
-                column=name,
-                value=odd[name].total_seconds() * 1_000,
-                code="LR-T-VALUE",
-                hint="--on-bad-row skip",
-            )
+        code, value = "LR-T-NULL", None
+    else:
+        name = next(one for one in spans if at[one] is not None and at[one].total_seconds() < 0)
+        message, code, value = f"{name} is negative", "LR-T-VALUE", at[name].total_seconds() * 1e3
+    raise TraceError(
+        message, row=at["row"], column=name, value=value, code=code, hint="--on-bad-row skip"
+    )
 
 
 def _plain(batch: pl.DataFrame) -> pl.DataFrame:
@@ -321,7 +344,14 @@ def _place(path: Path) -> int | None:
         footer = file.read()
     key = footer.rfind(CRC_KEY.encode())
     at = footer.find(b"crc32:", key + len(CRC_KEY)) if key >= 0 else -1
-    return None if at < 0 else max(0, size - _FOOTER) + at
+    if at >= 0:
+        return max(0, size - _FOOTER) + at
+    if footer.endswith(b"PAR1") and any(
+        one.encode() in footer for one in (DIGEST_KEY, VERSION_KEY)
+    ):
+        message = f"{escape(str(path))} is not as lambda-replay wrote it: its checksum is gone"
+        raise IntegrityError(message, code="LR-I-CHECKSUM", hint="copy or convert it again")
+    return None
 
 
 def _crc(path: Path, place: int) -> int:
@@ -339,9 +369,9 @@ def _crc(path: Path, place: int) -> int:
     return checksum
 
 
-def provenance(source: TraceSource, measured: tuple[str, ...], assumed: tuple[str, ...]) -> dict[
-    str, str
-]:
+def provenance(
+    source: TraceSource, measured: tuple[str, ...], assumed: tuple[str, ...]
+) -> dict[str, str]:
     """Give what a file says of where its numbers come from."""
     return {
         MEASURED_KEY: json.dumps(list(measured)),

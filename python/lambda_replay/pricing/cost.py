@@ -181,7 +181,7 @@ class Cost:
     provisioned
         Provisioned concurrency and the inits of its environments.
     other
-        Ephemeral storage above 512 MB.
+        Ephemeral storage above 512 MB; of an account the event pollers of provisioned mode, too.
     adjustment
         Of an account: its total − Σ totals of its functions, at most 0; None for a function.
     """

@@ -53,6 +53,19 @@ _HOMES: Final = {
     "opendc": ("opendc", "OpenDC"),
     "faasrail": ("faasrail", "FaaSRail"),
     # Logs and records of AWS and of others.
+    "lambda-insights": ("lambda_insights", "LambdaInsights"),
+    "cloudwatch-metrics": ("cloudwatch_metrics", "CloudWatchMetrics"),
+    "xray": ("xray", "XRay"),
+    "cloudtrail": ("cloudtrail", "CloudTrail"),
+    "opentelemetry": ("opentelemetry", "OpenTelemetry"),
+    "datadog": ("datadog", "Datadog"),
+    "alb": ("alb", "LoadBalancer"),
+    "api-gateway": ("api_gateway", "ApiGateway"),
+    "cloudwatch": ("cloudwatch", "CloudWatchLogs"),
+    "kinesis": ("kinesis", "Kinesis"),
+    "dynamodb": ("dynamodb", "DynamoDB"),
+    "sqs": ("sqs", "Sqs"),
+    "kafka": ("kafka", "Kafka"),
 }
 
 #: Names that ``format=`` and ``--from`` take, besides :data:`CANONICAL_NAME`.

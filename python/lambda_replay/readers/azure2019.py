@@ -2,8 +2,8 @@
 
 Counts per function and minute, quantiles of durations per function and day, memory per application
 and day; Microsoft, AzureFunctionsDataset2019.md of github.com/Azure/AzurePublicDataset. Files are
-told apart by the names of their columns: derivatives reorder them, begin at another minute, and give
-memory per function.
+told apart by the names of their columns: derivatives reorder them, begin at another minute, and
+give memory per function.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _name() -> pl.Expr:
 
 
 def _index(days: Sequence[_Day], label: str) -> pl.DataFrame:
-    """Number the functions of all days: columns name, HashApp, trigger."""
+    """Give the functions of all days, by name: columns name, HashApp, trigger."""
     frames = []
     for day in days:
         with reading(day.counts.shown):
@@ -300,9 +300,7 @@ def _reported(file: File) -> pl.DataFrame:
         ).collect()
 
 
-def _memory(
-    index: pl.DataFrame, files: Sequence[File], report: IngestReport
-) -> pl.Series | None:
+def _memory(index: pl.DataFrame, files: Sequence[File], report: IngestReport) -> pl.Series | None:
     """Give the memory of each function: the application's, in steps of 128 MB."""
     if not files:
         return None

@@ -78,9 +78,10 @@ class AzureBlobs(Reader):
                 "function",
                 pl.coalesce(duration, span.clip(1)).cast(pl.Duration("us")).alias("duration_ms"),
                 "state_key",
-                pl.when("writes").then(pl.lit("write")).otherwise(pl.lit("read")).alias(
-                    "state_access"
-                ),
+                pl.when("writes")
+                .then(pl.lit("write"))
+                .otherwise(pl.lit("read"))
+                .alias("state_access"),
                 "payload_bytes",
                 "request_id",
                 "_accesses",
@@ -107,5 +108,7 @@ def _scan(file: File) -> pl.LazyFrame:
         with bz2.open(file.path) as packed, open(path, "wb") as plain:  # noqa: PTH123
             shutil.copyfileobj(packed, plain, 1 << 20)
     if file.is_parquet:
-        return pl.scan_parquet(path, glob=False).cast({"Write": pl.String(), "Timestamp": pl.String()})
+        return pl.scan_parquet(path, glob=False).cast(
+            {"Write": pl.String(), "Timestamp": pl.String()}
+        )
     return pl.scan_csv(path, glob=False, infer_schema=False)

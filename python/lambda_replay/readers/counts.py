@@ -7,7 +7,7 @@ their names, blocks of counts are cut into batches, and what is assumed is said.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
@@ -89,7 +89,6 @@ class Functions:
     timers: pl.Series | None = None
     memory_mb: pl.Series | None = None
     init_ms: pl.Series | None = None
-    categories: pl.Categories = field(default_factory=pl.Categories.random)
 
     def table(self, options: ReadOptions) -> pl.DataFrame:
         """Give what the core needs of them."""
@@ -119,7 +118,7 @@ def constant_law(average: str = "average") -> list[pl.Expr]:
     return [pl.col(average).alias(name) for name in (*QUANTILES, "average")]
 
 
-def log_normal_law(mean: pl.Expr, sigma: float) -> list[pl.Expr]:
+def log_normal_law(mean: pl.Expr, sigma: float | pl.Expr) -> list[pl.Expr]:
     """Express a log-normal law by its mean in ms and the deviation of the logarithm."""
     middle = mean.log() - sigma * sigma / 2
     return [
@@ -151,7 +150,7 @@ def expand_counts(
         message = f"placement is {show(options.placement)}; one of {', '.join(PLACEMENTS)}"
         raise TraceError(message, code="LR-T-OPTION")
     table = known.table(options)
-    names = known.names.cast(pl.Categorical(known.categories))
+    names = known.names.cast(pl.Categorical())
     codes = names.to_physical()
     extras = [
         (name, series)
@@ -160,7 +159,7 @@ def expand_counts(
     ]
     schema: dict[str, Any] = {
         "timestamp": pl.Datetime("us", "UTC"),
-        "function": pl.Categorical(known.categories),
+        "function": pl.Categorical(),
         "duration_ms": pl.Duration("us"),
     }
     schema.update({name: series.dtype for name, series in extras})

@@ -1,8 +1,8 @@
 """FaaSRail specifications: how many requests of each kind of work in each minute of an experiment.
 
-github.com/cslab-ntua/faasrail: ``avg`` is the mean duration in ms, ``mapped_wreq`` the work as JSON,
-and each further column a minute of the experiment, labelled by the minutes of Azure's day that it
-stands for.
+github.com/cslab-ntua/faasrail: ``avg`` is the mean duration in ms, ``mapped_wreq`` the work as
+JSON, and each further column a minute of the experiment, labelled by the minutes of Azure's day
+that it stands for.
 """
 
 from __future__ import annotations

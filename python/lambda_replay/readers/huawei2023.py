@@ -1,4 +1,4 @@
-"""Huawei cloud functions 2023 and the time series of 2025: requests per bucket, a column a function.
+"""Huawei cloud functions 2023, and the time series of 2025: requests per bucket and function.
 
 github.com/sir-lab/data-release (Joosen et al., SoCC 2023 and EuroSys 2025), CC BY 4.0. Folders say
 what the numbers are (``requests_minute``, ``function_delay_minute``, …), the files all look alike.
@@ -41,8 +41,9 @@ _NOT_REQUESTS: Final = (
 _UNITS_MS: Final = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
 #: Buckets that are read at a time.
 _BUCKETS: Final = 240
-#: Deviation of the logarithm of single durations around a mean: median of sqrt(2 ln(average / median))
-#: over the functions of the Azure Functions Trace 2019 in github.com/eth-easl/dirigent.
+#: Deviation of the logarithm of single durations around a mean: median of
+#: sqrt(2 ln(average / median)) over the functions of the Azure Functions Trace 2019
+#: in github.com/eth-easl/dirigent.
 SIGMA: Final = 0.85
 
 

@@ -36,11 +36,14 @@ def blocks_of(
     parts = cells.with_columns((pl.col("bucket") // _BUCKETS).alias("part"))
     for (part,), block in parts.partition_by("part", as_dict=True, maintain_order=True).items():
         first = int(str(part)) * _BUCKETS
-        yield 0, Block(
-            origin + first * width,
-            width,
-            _matrix(block, functions, first, "count").cast(pl.UInt32),
-            _matrix(block, functions, first, "mean") if "mean" in block.columns else None,
+        yield (
+            0,
+            Block(
+                origin + first * width,
+                width,
+                _matrix(block, functions, first, "count").cast(pl.UInt32),
+                _matrix(block, functions, first, "mean") if "mean" in block.columns else None,
+            ),
         )
 
 
@@ -49,8 +52,10 @@ def _matrix(block: pl.DataFrame, functions: int, first: int, value: str) -> pl.D
     empty: float = 0 if value == "count" else float("nan")
     joint = pl.col(value).sum() if value == "count" else pl.col(value).mean()
     every = pl.DataFrame({"function": pl.int_range(functions, dtype=pl.UInt32, eager=True)})
-    spread = block.group_by("function", "bucket").agg(joint).pivot(
-        "bucket", index="function", values=value
+    spread = (
+        block.group_by("function", "bucket")
+        .agg(joint)
+        .pivot("bucket", index="function", values=value)
     )
     wide = every.join(spread, on="function", how="left", maintain_order="left")
     columns = [

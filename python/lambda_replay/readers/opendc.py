@@ -61,7 +61,9 @@ class OpenDC(Reader):
         functions = Functions(
             names=names,
             laws=known.select(constant_law("mean")),
-            memory_mb=known["memory"].cast(pl.UInt32) if known["memory"].null_count() == 0 else None,
+            memory_mb=known["memory"].cast(pl.UInt32)
+            if known["memory"].null_count() == 0
+            else None,
         )
         report.inferred["duration_ms"] = "the minute's average"
         report.inferred["date"] = "1970-01-01: the data set counts from its first minute"
@@ -79,7 +81,9 @@ def _cells(file: File) -> pl.DataFrame:
     with reading(file.shown):
         raw = pl.scan_csv(file.path, glob=False, infer_schema=False)
         raw = raw.rename({name: name.strip() for name in raw.collect_schema().names()})
-        number = {name: pl.col(name).str.strip_chars().cast(pl.Float64) for name in _NEEDED - {"name"}}
+        number = {
+            name: pl.col(name).str.strip_chars().cast(pl.Float64) for name in _NEEDED - {"name"}
+        }
         memory = (
             pl.col(_MEMORY).str.strip_chars().cast(pl.Float64)
             if _MEMORY in file.columns

@@ -7,8 +7,9 @@ a scenario of its own, so that what does not fit is said before the replay.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -27,6 +28,7 @@ from lambda_replay.scenario.problems import Where, place_of, problem_at, problem
 from lambda_replay.scenario.recognised import drop_accepted
 from lambda_replay.scenario.resolve import resolve_epoch
 from lambda_replay.scenario.section import fields_of, takes_of
+from lambda_replay.scenario.sources import SourceSection
 from lambda_replay.scenario.takes import Context
 from lambda_replay.scenario.units import show_instant
 
@@ -44,11 +46,29 @@ _CHANGEABLE: Final = (
     "error",
     "async",
 )
+#: Keys of event sources that may change; type, function, shards and what shapes their machines
+#: may not.
+CHANGEABLE: Final = (
+    "enabled",
+    "batch_size",
+    "maximum_batching_window_s",
+    "maximum_retry_attempts",
+    "maximum_record_age_s",
+    "bisect_batch_on_function_error",
+    "report_batch_item_failures",
+    "on_failure",
+    "maximum_concurrency",
+    "visibility_timeout_s",
+    "max_receive_count",
+    "batch_duration",
+    "base_ms",
+)
 _FIXED_OF_SCALING: Final = ("scope", "mode")
 _MAY_CHANGE: Final = (
     "these may: account.concurrency, account.min_unreserved, account.requests_per_second, "
     "account.scaling (not its scope and mode), account.init_timeout_s, account.reuse_policy, "
-    "account.proactive_fraction, account.error, account.async, defaults.* and functions.NAME.*"
+    "account.proactive_fraction, account.error, account.async, defaults.*, functions.NAME.* and "
+    "most of event_sources.NAME.*"
 )
 
 
@@ -122,7 +142,7 @@ class _State:
             except KeySyntaxError as error:
                 self._note(at, value, f"is no dotted key: {error}", "LR-S008")
                 continue
-            if refusal := _refusal(path, value):
+            if refusal := _refusal(path, value, self.model.event_sources):
                 self._note(at, value, refusal, "LR-S010")
                 continue
             if self._put(_Set(at, path, value)):
@@ -141,7 +161,7 @@ class _State:
             message = f"{format_key(blocked)} is no table, so it has no keys"
             self._note(one.at, one.value, message, "LR-S008")
             return False
-        root = one.path[:2] if one.path[0] == "functions" else one.path[:1]
+        root = one.path[:2] if one.path[0] in {"functions", "event_sources"} else one.path[:1]
         section: Any = data
         for name in root:
             section = section.get(name, {})
@@ -160,6 +180,9 @@ class _State:
             update: dict[str, Any] = {
                 "account": AccountSection.model_validate(section, context=context)
             }
+        elif root[0] == "event_sources":
+            source = SourceSection.model_validate(section, context=context)
+            update = {"event_sources": {**self.model.event_sources, str(root[1]): source}}
         else:
             values = FunctionSection.model_validate(section, context=context)
             functions = {**self.model.functions, str(root[-1]): values}
@@ -178,18 +201,36 @@ class _State:
             )
 
 
-def _refusal(path: KeyPath, value: object) -> str | None:
-    """Say why a key cannot change; None where it can."""
+def _refusal_of_source(path: KeyPath, known: Collection[str]) -> str | None:
+    name, key = str(path[1]), str(path[2])
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        guess = f"; did you mean {show(near[0])}?" if near else ""
+        return f"there is no event source {show(name)}{guess}"
+    if key in CHANGEABLE or key not in fields_of(SourceSection):
+        return None
+    these = f"of an event source these may: {', '.join(CHANGEABLE)}"
+    return f"{format_key(path)} cannot change while a trace runs; {these}"
+
+
+def _refusal(path: KeyPath, value: object, known: Collection[str] = ()) -> str | None:
+    """Say why a key cannot change; None where it can. ``known`` are the names of sources."""
     section = path[0]
     if section == "functions" and len(path) >= 3:
         return None
     if section == "defaults" and len(path) >= 2:
         return None
-    if section in {"functions", "defaults"} or (section == "account" and len(path) == 1):
+    if section == "event_sources" and len(path) >= 3:
+        return _refusal_of_source(path, known)
+    if section in {"functions", "defaults", "event_sources"} or (
+        section == "account" and len(path) == 1
+    ):
         quoted = show(
             f"functions.NAME.{next(iter(value))}"
-            if isinstance(value, dict) and value
+            if isinstance(value, dict) and value and section != "event_sources"
             else "functions.NAME.reserved_concurrency"
+            if section != "event_sources"
+            else "event_sources.NAME.enabled"
         )
         return f"names a section; expected dotted keys in quotes, such as {quoted} = …"
     if section == "account" and path[1] in _CHANGEABLE:
@@ -228,7 +269,7 @@ def _takes_off(path: KeyPath, era: Era) -> bool:
 
 
 def _contradiction(one: Contradiction, where: Where) -> Problem:
-    return problem_at(one.path, where, one.message, code="LR-S006")
+    return problem_at(one.path, where, one.message, code=one.code)
 
 
 def _of_change(one: Contradiction, sets: list[_Set], at_us: int, where: Where) -> Problem:
@@ -238,4 +279,4 @@ def _of_change(one: Contradiction, sets: list[_Set], at_us: int, where: Where) -
     blamed = (exact or near or sets)[-1]
     key = "" if exact else f"{format_key(one.path)}: "
     message = f"from {show_instant(at_us)} on {key}{one.message}"
-    return problem_at(blamed.at, where, message, code="LR-S006", value=blamed.value)
+    return problem_at(blamed.at, where, message, code=one.code, value=blamed.value)

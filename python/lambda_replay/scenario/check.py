@@ -21,6 +21,9 @@ from lambda_replay.scenario.takes import Context
 
 __all__ = ["Checked", "check"]
 
+#: Tables of tables by name: one that is wrong leaves the others right.
+_BY_NAME = ("functions", "event_sources")
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -100,7 +103,7 @@ def _model(
     for one in errors:
         found.append(problem_of(one, data, where, era, len(found)))
     wrong = {
-        tuple(one["loc"][:2] if one["loc"][0] == "functions" else one["loc"][:1]) for one in errors
+        tuple(one["loc"][:2] if one["loc"][0] in _BY_NAME else one["loc"][:1]) for one in errors
     }
     # Without the account nothing can be said about sums.
     right = {} if ("account",) in wrong else _right(data, wrong)
@@ -109,9 +112,8 @@ def _model(
 
 def _right(data: dict[str, Any], wrong: set[KeyPath]) -> dict[str, Any]:
     right = {key: value for key, value in data.items() if (key,) not in wrong}
-    functions = right.get("functions")
-    if isinstance(functions, dict):
-        right["functions"] = {
-            name: one for name, one in functions.items() if ("functions", name) not in wrong
-        }
+    for table in _BY_NAME:
+        named = right.get(table)
+        if isinstance(named, dict):
+            right[table] = {name: one for name, one in named.items() if (table, name) not in wrong}
     return right

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from lambda_replay.scenario import limits
+from lambda_replay.scenario.choice import Undocumented
 from lambda_replay.scenario.origins import Origin
+from lambda_replay.scenario.source_choices import source_choices
 
 if TYPE_CHECKING:
     from lambda_replay.scenario.resolved import Resolved
@@ -29,34 +31,16 @@ FACTS: Final = frozenset(
         "retries",
         "rps",
         "scaling",
+        "source_errors",
+        "source_throttles",
+        "sources",
+        "sources_kafka",
+        "sources_queue",
+        "sources_stream",
         "state",
         "throttles",
     }
 )
-
-
-class Undocumented(NamedTuple):
-    """A choice in force that AWS does not document.
-
-    Attributes
-    ----------
-    key
-        The key that decides it; where none does, what it is about.
-    value
-        In words or in the key's own unit.
-    rule
-        In the semantics documents.
-    sentence
-        For people.
-    facts
-        Of `FACTS`: it touches runs that had one of them; every run where there are none.
-    """
-
-    key: str
-    value: object
-    rule: str
-    sentence: str
-    facts: tuple[str, ...] = ()
 
 
 def touching(choices: Iterable[Undocumented], facts: AbstractSet[str]) -> list[Undocumented]:
@@ -72,6 +56,7 @@ def undocumented_choices(resolved: Resolved) -> Iterator[Undocumented]:
     yield from _limits(resolved)
     yield from _open("Q14", "Q15", "Q16", "Q17", "Q35")
     yield from _async(resolved)
+    yield from source_choices(resolved)
     yield from _rest(resolved)
 
 

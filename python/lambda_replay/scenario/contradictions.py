@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lambda_replay.names import LATEST, split
 from lambda_replay.scenario.epoch import Epoch, ResolvedFunction
 from lambda_replay.scenario.keys import KeyPath, format_key
+from lambda_replay.scenario.source_checks import misfits
 
 __all__ = ["Contradiction", "contradictions"]
 
@@ -20,6 +21,7 @@ class Contradiction(NamedTuple):
 
     path: KeyPath
     message: str
+    code: str = "LR-S006"
 
 
 def contradictions(epoch: Epoch) -> Iterator[Contradiction]:
@@ -43,6 +45,8 @@ def contradictions(epoch: Epoch) -> Iterator[Contradiction]:
         yield from _provisioned(epoch, ("functions", key), function)
     yield from _provisioned(epoch, ("defaults",), epoch.merge(()))
     yield from _without_runtime(epoch)
+    for one in misfits(epoch):
+        yield Contradiction(*one)
 
 
 def _of_section(epoch: Epoch, key: str) -> ResolvedFunction:

@@ -14,6 +14,7 @@ from lambda_replay.names import LATEST, split
 from lambda_replay.scenario.functions import runtime_family
 from lambda_replay.scenario.limits import TYPICAL_INIT_MS
 from lambda_replay.scenario.recurrence import Recurring
+from lambda_replay.scenario.resolve_sources import ResolvedSource
 from lambda_replay.scenario.units import ms_to_us
 
 __all__ = [
@@ -281,6 +282,8 @@ class Epoch:
         Those of them that are globs, most specific first.
     sets_apart
         Whether any of them reserves or provisions units.
+    sources
+        Event sources by name, in bytewise order of their names.
     """
 
     at_us: int | None
@@ -289,6 +292,7 @@ class Epoch:
     sections: Mapping[str, Section] = field(repr=False, hash=False)
     globs: tuple[Section, ...] = field(repr=False, hash=False)
     sets_apart: bool
+    sources: Mapping[str, ResolvedSource] = field(default_factory=dict, repr=False, hash=False)
     _by_name: dict[str, ResolvedFunction] = field(default_factory=dict, repr=False, compare=False)
     _by_keys: dict[tuple[tuple[str, ...], tuple[str, ...]], ResolvedFunction] = field(
         default_factory=dict, repr=False, compare=False
@@ -364,4 +368,4 @@ class Epoch:
     def __reduce__(self) -> tuple[Any, ...]:
         # Without what is only kept to be found faster.
         values = (self.at_us, self.account, self.default, self.sections, self.globs)
-        return Epoch, (*values, self.sets_apart)
+        return Epoch, (*values, self.sets_apart, self.sources)

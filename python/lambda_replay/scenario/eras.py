@@ -7,7 +7,15 @@ from typing import Final, Literal, TypeAlias
 
 from lambda_replay.scenario.setting import Range, Setting
 
-__all__ = ["DEFAULT_ERA", "ERAS", "Era", "IdlePolicy", "IdlePreset", "ScalingPreset"]
+__all__ = [
+    "DEFAULT_ERA",
+    "ERAS",
+    "Era",
+    "IdlePolicy",
+    "IdlePreset",
+    "ScalingPreset",
+    "SourcesPreset",
+]
 
 IdlePolicy: TypeAlias = Literal["none", "fixed", "uniform", "halving"]
 #: Policy and what ``seconds`` is for it; None where it takes none or has no default.
@@ -42,6 +50,26 @@ class ScalingPreset:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcesPreset:
+    """What event sources were like.
+
+    Attributes
+    ----------
+    ramp_per_minute
+        Batches more per minute that SQS adds while messages wait.
+    most_batches
+        Batches of one queue at once without MaximumConcurrency.
+    retry_attempts, record_age_s
+        Defaults of streams; None: no limit.
+    """
+
+    ramp_per_minute: int
+    most_batches: int
+    retry_attempts: int | None
+    record_age_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Era:
     """What the dated rules were from a month on."""
 
@@ -53,6 +81,7 @@ class Era:
     scaling: Setting[ScalingPreset]
     billing_unit_us: Setting[int]
     init_billed: Setting[bool]
+    sources: Setting[SourcesPreset]
 
 
 _UNIFORM: Final[Setting[IdlePreset]] = Setting(
@@ -135,14 +164,33 @@ _INIT_BILLED: Final = Setting(
     True, rule="F3.7", source="AWS blog: billed everywhere since 2025-08-01", documented=True
 )
 
+_SOURCES_2018: Final = Setting(
+    SourcesPreset(60, 1_000, None, None),
+    rule="E5.1",
+    source="AWS Lambda Developer Guide until 2019-11: no limits of retries",
+    documented=True,
+)
+_SOURCES_2019: Final = Setting(
+    SourcesPreset(60, 1_000, 10_000, 604_800),
+    rule="E5.1",
+    source="AWS Lambda Developer Guide from 2019-11-25 to 2023-10",
+    documented=True,
+)
+_SOURCES_2023: Final = Setting(
+    SourcesPreset(300, 1_250, None, None),
+    rule="E5.1",
+    source="AWS blog of 2023-11 and services-sqs-scaling; API defaults of -1",
+    documented=True,
+)
+
 _OLD: Final = (_STORAGE_512, _BURST, _UNIT_100_MS, _INIT_FREE)
 #: Every era by its name, oldest first (functions.md §8; idle times: Z5).
 ERAS: Final[dict[str, Era]] = {
     era.name: era
     for era in (
-        Era("2017-12", _UNIFORM, _MEMORY_64, _TIMEOUT_300, *_OLD),
-        Era("2018-10", _UNIFORM, _MEMORY_64, _TIMEOUT_900, *_OLD),
-        Era("2019-12", _FIXED, _MEMORY_64, _TIMEOUT_900, *_OLD),
+        Era("2017-12", _UNIFORM, _MEMORY_64, _TIMEOUT_300, *_OLD, _SOURCES_2018),
+        Era("2018-10", _UNIFORM, _MEMORY_64, _TIMEOUT_900, *_OLD, _SOURCES_2018),
+        Era("2019-12", _FIXED, _MEMORY_64, _TIMEOUT_900, *_OLD, _SOURCES_2019),
         Era(
             "2020-12",
             _HALVING,
@@ -152,6 +200,7 @@ ERAS: Final[dict[str, Era]] = {
             _BURST_2020,
             _UNIT_1_MS,
             _INIT_FREE,
+            _SOURCES_2019,
         ),
         Era(
             "2023-11",
@@ -162,6 +211,7 @@ ERAS: Final[dict[str, Era]] = {
             _BY_FUNCTION,
             _UNIT_1_MS,
             _INIT_FREE,
+            _SOURCES_2023,
         ),
         Era(
             "2025-08",
@@ -172,6 +222,7 @@ ERAS: Final[dict[str, Era]] = {
             _BY_FUNCTION,
             _UNIT_1_MS,
             _INIT_BILLED,
+            _SOURCES_2023,
         ),
     )
 }

@@ -15,6 +15,7 @@ from lambda_replay.scenario.epoch import Epoch, ResolvedFunction
 from lambda_replay.scenario.functions import OF_POOL
 from lambda_replay.scenario.keys import KeyPath
 from lambda_replay.scenario.problems import value_at
+from lambda_replay.scenario.source_findings import source_findings
 from lambda_replay.scenario.units import s_to_us, show_instant
 
 __all__ = ["Finding", "findings"]
@@ -58,6 +59,7 @@ def findings(checked: Checked) -> Iterator[Finding]:
         else:
             function = epoch.merge((str(path[1]),))
         yield from _function(checked, path, section, function)
+    yield from (Finding(*one) for one in source_findings(checked))
     until = checked.model.replay.until
     for number, change in enumerate(checked.model.changes):
         if isinstance(until, int) and change.at >= until:

@@ -17,6 +17,12 @@ from lambda_replay.scenario.account import AccountSection
 from lambda_replay.scenario.functions import FunctionSection
 from lambda_replay.scenario.limits import Range
 from lambda_replay.scenario.section import Section, about
+from lambda_replay.scenario.sources import (
+    PollersSection,
+    PollerStepSection,
+    ReshardSection,
+    SourceSection,
+)
 from lambda_replay.scenario.takes import (
     INSTANT,
     INSTANT_OR_OFF,
@@ -172,6 +178,7 @@ class ScenarioModel(Section):
     account: AccountSection = AccountSection()
     defaults: FunctionSection = FunctionSection()
     functions: dict[str, FunctionSection] = Field(default_factory=dict)
+    event_sources: dict[str, SourceSection] = Field(default_factory=dict)
     state: StateSection | None = None
     changes: list[ChangeSection] = Field(default_factory=list)
     faults: list[FaultSection] = Field(default_factory=list)
@@ -181,7 +188,8 @@ class ScenarioModel(Section):
 
 
 #: Sections by their place: "" is the top of the file, "function" is [defaults] and
-#: [functions.NAME] alike; below it provisioned_concurrency is one pool of it.
+#: [functions.NAME] alike, "event_source" is [event_sources.NAME]; below "function"
+#: provisioned_concurrency is one pool of it.
 SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "": ScenarioModel,
     "account": AccountSection,
@@ -199,6 +207,10 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "function.provisioned_concurrency": functions.PoolSection,
     "function.provisioned_concurrency.target_tracking": functions.TrackingSection,
     "function.provisioned_concurrency.schedule": functions.ScheduleSection,
+    "event_source": SourceSection,
+    "event_source.provisioned_pollers": PollersSection,
+    "event_source.poller_step": PollerStepSection,
+    "event_source.reshard": ReshardSection,
     "state": StateSection,
     "changes": ChangeSection,
     "faults": FaultSection,

@@ -12,6 +12,8 @@ from lambda_replay.scenario.keys import KeyPath, format_key
 from lambda_replay.scenario.problems import Where, value_at
 from lambda_replay.scenario.recognised import RECOGNISED
 from lambda_replay.scenario.resolve import idle_in_force
+from lambda_replay.scenario.resolve_sources import ResolvedSource
+from lambda_replay.scenario.units import show_instant
 
 __all__ = ["Origin", "list_origins"]
 
@@ -63,6 +65,13 @@ def list_origins(checked: Checked, where: Where) -> Iterator[Origin]:
     for name, section in functions.items() if isinstance(functions, dict) else ():
         for key in section:
             yield row(("functions", name, key), None)
+    for name, source in checked.epochs[0].sources.items():
+        for path, default, is_preset in _source(source):
+            of_source = ("event_sources", name, *path)
+            yield row(of_source, default, by_era if is_preset else "default")
+        yield from _accepted(data, ("event_sources", name), "event_source", row)
+        for path in _leaves(_given_reshards(data, name), ("event_sources", name, "reshard")):
+            yield row(path, None)
     for key, default in _STATE:
         yield row(("state", key), default)
     for table in ("changes", "faults"):
@@ -154,6 +163,32 @@ def _function(checked: Checked, era: Era) -> Iterator[tuple[str, object, bool]]:
     yield "maximum_retry_attempts", limits.RETRY_ATTEMPTS.value, False
     yield "on_failure", "off", False
     yield "client_retry", "none", False
+
+
+#: Keys whose defaults are the era's.
+_OF_ERA = ("maximum_retry_attempts", "maximum_record_age_s")
+
+
+def _source(source: ResolvedSource) -> Iterator[tuple[KeyPath, object, bool]]:
+    """List the keys that the type of a source has, as for an account."""
+    yield ("type",), source.type, False
+    yield ("function",), source.function, False
+    for key, value in source.values.items():
+        if key == "reshard":
+            continue
+        if key == "provisioned_pollers" and value is not None:
+            value = value._asdict()  # noqa: PLW2901 - a table like the others
+        if isinstance(value, dict):
+            for part, one in value.items():
+                yield (key, part), one, False
+            continue
+        shown = show_instant(value) if key == "starting_position_timestamp" and value else value
+        yield (key,), "off" if shown is None else shown, source.is_stream and key in _OF_ERA
+
+
+def _given_reshards(data: dict[str, Any], name: str) -> object:
+    """Give what was given of a source's reshards."""
+    return value_at(data, ("event_sources", name, "reshard")) or []
 
 
 def _accepted(data: Mapping[str, Any], path: KeyPath, place: str, row: Any) -> Iterator[Origin]:

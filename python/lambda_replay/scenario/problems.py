@@ -27,6 +27,10 @@ _MAX_SUGGESTIONS = 100
 #: Where a key belongs that was found elsewhere, where that is not [PLACE].
 _HOMES: Final = {
     "function": "[defaults] or [functions.NAME]",
+    "event_source": "[event_sources.NAME]",
+    "event_source.provisioned_pollers": "provisioned_pollers",
+    "event_source.poller_step": "poller_step",
+    "event_source.reshard": "[[event_sources.NAME.reshard]]",
     "changes": "[[changes]]",
     "faults": "[[faults]]",
 }
@@ -42,11 +46,13 @@ def place_of(path: KeyPath) -> str | None:
     elif names[:1] == ["downstream"]:
         # The table is of names; below each of them it is a section.
         names = ["downstream", *names[2:]] if len(names) > 1 else ["downstream of"]
+    elif names[:1] == ["event_sources"] and len(names) > 1:
+        names[:2] = ["event_source"]
     if names[:2] == ["function", "provisioned_concurrency"] and names[2:3]:
         # A qualifier, unless the table is a pool itself.
         names = names[:2] + (names[2:] if names[2] in OF_POOL else names[3:])
     name = ".".join(names)
-    return name if name in SECTIONS and path != ("functions",) else None
+    return name if name in SECTIONS and path not in {("functions",), ("event_sources",)} else None
 
 
 def expected_at(path: KeyPath, era: Era) -> str | None:
@@ -242,13 +248,15 @@ def _nearest(key: str, known: list[str]) -> str | None:
 
 def _no_table(path: KeyPath, value: object) -> str:
     key = format_key(path)
-    if path in {("changes",), ("faults",)}:
+    if path in {("changes",), ("faults",)} or path[2:] == ("reshard",):
         return f"is {_noun(value)}; expected an array of tables: write [[{key}]]"
     if isinstance(value, list):
         return f"is an array; expected a table: write [{key}] rather than [[{key}]]"
     message = f"{show(value)} is {_noun(value)}; expected a table"
     if len(path) == 2 and path[0] == "functions":
         message += " [functions.NAME] (for all functions: [defaults])"
+    if len(path) == 2 and path[0] == "event_sources":
+        message += " [event_sources.NAME]"
     return message
 
 

@@ -41,7 +41,6 @@ class Recognised:
 RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
     "": {
         "accounts": Recognised("several accounts or regions", "Z52", ({},)),
-        "event_sources": Recognised("event sources", "E0", ({},)),
         "routes": Recognised("routes through another door", "interface.md §2", ([],)),
     },
     "account": {
@@ -58,6 +57,13 @@ RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
         "backlog_factor": Recognised("a slower queue under backlog", "Q23", ("off", 1, 1.0)),
         "dup_prob": Recognised("events delivered twice", "F5.7", ("off", 0, 0.0)),
         "loss_prob": Recognised("events lost", "F5.7", ("off", 0, 0.0)),
+    },
+    "event_source": {
+        "dup_prob": Recognised("records delivered twice", "P26", ("off", 0, 0.0)),
+        "filter": Recognised("filters but the column filtered", "P26", ("trace",)),
+        "gather": Recognised("other ways of gathering", "P21", ("consecutive",)),
+        "count_for_age": Recognised("documents of destinations", "P12", ("runs",)),
+        "consumption_mode": Recognised("Kafka share groups", "E6", ("stream",)),
     },
     "state": {
         "purge_lag_s": Recognised("old versions kept by append", "S", ("off", 0, 0.0)),
@@ -78,6 +84,8 @@ def drop_accepted(table: object, place: str) -> object:
             kept[key] = drop_accepted(value, "function")
         elif key == "functions" and not place and isinstance(value, dict):
             kept[key] = {name: drop_accepted(one, "function") for name, one in value.items()}
+        elif key == "event_sources" and not place and isinstance(value, dict):
+            kept[key] = {name: drop_accepted(one, "event_source") for name, one in value.items()}
         elif place in {"", "account"} and isinstance(value, dict):
             kept[key] = drop_accepted(value, f"{place}.{key}" if place else key)
         else:
@@ -102,7 +110,6 @@ class NotApplied:
 
 
 NOT_APPLIED: Final[tuple[NotApplied, ...]] = (
-    NotApplied("Event sources (streams, queues, Kafka) are not modelled."),
     NotApplied("Other accounts and Regions are not modelled: all rows share one account."),
     NotApplied(
         "Durations by memory come from duration_factor alone: for a size that it does not list, "

@@ -31,6 +31,7 @@ from lambda_replay.scenario.functions import CLIENTS, ClientSection, FunctionSec
 from lambda_replay.scenario.globs import compile_glob, literal_characters, literal_prefix
 from lambda_replay.scenario.models import ScenarioModel
 from lambda_replay.scenario.recurrence import Recurring, parse_rate
+from lambda_replay.scenario.resolve_sources import resolve_sources
 from lambda_replay.scenario.units import Number, Pair, ms_to_us, s_to_us
 
 __all__ = ["idle_in_force", "or_default", "resolve_epoch", "section_of"]
@@ -53,6 +54,7 @@ def resolve_epoch(model: ScenarioModel, era: Era, at_us: int | None = None) -> E
         sections=sections,
         globs=tuple(globs),
         sets_apart=any({"reserved", "provisioned"} & one.given.keys() for one in sections.values()),
+        sources=resolve_sources(model.event_sources, era),
     )
 
 

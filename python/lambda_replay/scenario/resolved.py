@@ -6,6 +6,7 @@ defaults to resolve.py, where values came from to origins.py.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -13,6 +14,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import BaseModel
 
 from lambda_replay.names import LATEST, split
 from lambda_replay.scenario.choices import Undocumented, touching, undocumented_choices
@@ -203,6 +206,20 @@ class Resolved:
                 )
         return found
 
+    def source_names(self) -> tuple[str, ...]:
+        """Name the event sources in bytewise order: the core's numbers of them."""
+        return tuple(self.epochs[0].sources)
+
+    def source_epochs(self, name: str) -> list[tuple[int, dict[str, Any]]]:
+        """Give the plain values that the core takes for an event source, as for a function."""
+        found: list[tuple[int, dict[str, Any]]] = []
+        for number, epoch in enumerate(self.epochs):
+            source = epoch.sources[name]
+            config = source.core_config(epoch.function(source.function).timeout_us)
+            if not found or found[-1][1] != config:
+                found.append((number, config))
+        return found
+
     def literal_names(self) -> tuple[str, ...]:
         """Name the functions, bare, that have a section of their own in any epoch.
 
@@ -249,11 +266,16 @@ class Resolved:
             "faults": [(one.core_config(), one.function) for one in self.faults],
             "functions": [_canonical(epoch) for epoch in self.epochs],
         }
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), default=list)
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_json)
 
     def digest(self) -> str:
         """Give the SHA-256 of `canonical`, in hexadecimal."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def _json(value: Any) -> object:
+    """Give what JSON has no type for: sections of pydantic, exact fractions, tuples of names."""
+    return value.model_dump() if isinstance(value, BaseModel) else list(value)
 
 
 def _canonical(epoch: Epoch) -> dict[str, Any]:
@@ -275,7 +297,13 @@ def _canonical(epoch: Epoch) -> dict[str, Any]:
         if given:
             literal[key] = given
     globs = [(section.key, section.given) for section in epoch.globs if section.given]
-    return {"defaults": epoch.default, "literal": literal, "globs": globs}
+    sources = {
+        name: [source.type, source.function, source.values, dataclasses.astuple(source.preset)]
+        for name, source in epoch.sources.items()
+    }
+    content = {"defaults": epoch.default, "literal": literal, "globs": globs}
+    # Without any, a scenario is what it was before there were event sources.
+    return {**content, "sources": sources} if sources else content
 
 
 def fault_of(function: str | None, from_us: int, to_us: int, **what: Any) -> Fault:

@@ -48,6 +48,15 @@ init_ms = 250
 #reserved_concurrency = 100       # its own units, and its limit
 #provisioned_concurrency = 20     # kept READY; by qualifier: provisioned_concurrency.live = 20
 
+# An event source: rows whose column source has its name are its records.
+#[event_sources.orders]
+#type = "kinesis"                 # kinesis, dynamodb, sqs, sqs_fifo, kafka
+#function = "checkout"            # its batches invoke it
+#shards = 4                       # or partitions; 1 where it is not given
+#batch_size = 100
+#maximum_retry_attempts = 2       # -1: no limit, until the record is too old
+#base_ms = 0                      # a batch takes base_ms and the sum of its records' duration_ms
+
 # Configuration that changes while the trace runs.
 #[[changes]]
 #at = 2026-03-01T12:00:00Z

@@ -2,7 +2,9 @@
 //!
 //! `sources_bench busy [RECORDS SHARDS]`: a stream whose shards all have as much to do as they can;
 //! `sources_bench blocked [RECORDS]`: a shard whose first record always fails, and what its backlog
-//! takes; `sources_bench idle [SOURCES]`: sources that nothing reaches, over a year, against none.
+//! takes; `sources_bench idle [SOURCES]`: sources that nothing reaches, over a year, against none;
+//! `sources_bench queue|fifo|throttled [MESSAGES]`: a queue whose slots all have as much to do as
+//! they can, the same by message group, and one whose function takes nothing.
 //! Prints one line of JSON.
 
 // The core has no clock, files or output; this program around it has.
@@ -22,7 +24,8 @@ use lambda_replay_core::model::rates::WindowShape;
 use lambda_replay_core::model::scaling::ScalingMode;
 use lambda_replay_core::outcome::{Nobody, OutcomeKind};
 use lambda_replay_core::sources::config::{
-    Backoff, Encoding, KindConfig, RetryConfig, SourceConfig, StreamConfig,
+    Backoff, Encoding, KindConfig, QueueConfig as SqsConfig, RetryConfig, SourceConfig,
+    StreamConfig,
 };
 use lambda_replay_core::time::Micros;
 
@@ -148,6 +151,46 @@ fn stream(shards: u32, retention_s: i64) -> SourceConfig {
     }
 }
 
+/// AWS's defaults.
+fn queue(fifo: bool) -> SourceConfig {
+    SourceConfig {
+        function: FunctionId(0),
+        enabled: true,
+        start_delay: Micros::ZERO,
+        stop_delay: Micros::ZERO,
+        batch_size: 10,
+        window: Micros::ZERO,
+        report: false,
+        longest: false,
+        base: Micros::ZERO,
+        encoding: Encoding { base64: false, each: 600, with_key: false },
+        retention: Micros(4 * 86_400 * Micros::SECOND.0),
+        kind: KindConfig::Queue(SqsConfig {
+            fifo,
+            visibility_timeout: Micros(30 * Micros::SECOND.0),
+            max_receive_count: Some(3),
+            maximum_concurrency: None,
+            provisioned: None,
+            receive_messages: 10,
+            most_batches: 1_250,
+            ramp_start: 5,
+            ramp_per_minute: 300,
+            ramp_steps: false,
+            scale_in: Micros(60 * Micros::SECOND.0),
+            scale_in_deep: Micros(900 * Micros::SECOND.0),
+            throttle_retry: Some(Micros(3_600_000)),
+            backoff: true,
+            receive_random: false,
+            poll_latency: Micros(12_000),
+            invoke_latency: Micros(30_000),
+            low_traffic_wait: None,
+            provisioned_per_minute: 1_000,
+            invocations_per_poller: 10,
+            function_timeout: None,
+        }),
+    }
+}
+
 /// A number that looks like any other (`SplitMix64`).
 const fn scramble(value: u64) -> u64 {
     let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -164,6 +207,8 @@ struct Columns {
     errors: Vec<u8>,
     functions: Vec<u32>,
     sources: Vec<u32>,
+    /// Reserved concurrency of the function.
+    reserved: Option<u32>,
 }
 
 impl Columns {
@@ -180,12 +225,14 @@ impl Columns {
             errors: (0..records).map(|record| u8::from(blocked && record == 0)).collect(),
             functions: vec![0; BATCH_ROWS],
             sources: vec![0; BATCH_ROWS],
+            reserved: None,
         }
     }
 
     fn replay(&self, sources: u32, config: &SourceConfig) -> Result<Replay, Box<dyn Error>> {
         let mut replay = Replay::new(account(10_000, 600), true);
-        replay.add_function("f".to_owned(), vec![(0, function())], None);
+        let function = FunctionConfig { reserved: self.reserved, ..function() };
+        replay.add_function("f".to_owned(), vec![(0, function)], None);
         for _ in 0..sources {
             replay.add_source(vec![(0, config.clone())]);
         }
@@ -267,11 +314,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             let records = number(1, 10_000_000)?;
             measure(&Columns::new(records as usize, 1_000.0, true), 1, &stream(1, 8_640_000))
         }
+        Some(kind @ ("queue" | "fifo" | "throttled")) => {
+            let records = number(1, 10_000_000)?;
+            let throttled = kind == "throttled";
+            let mut columns = Columns::new(records as usize, 100.0, false);
+            columns.reserved = throttled.then_some(0);
+            measure(&columns, 1, &queue(kind == "fifo"))
+        }
         Some("idle") => {
             let columns = Columns::new(1_000, YEAR as f64 / 1_000.0, false);
             measure(&columns, 1, &stream(1, 86_400))?;
             measure(&columns, number(1, 10_000)?, &stream(1, 86_400))
         }
-        _ => Err("usage: sources_bench busy|blocked|idle [NUMBER…]".into()),
+        _ => Err("usage: sources_bench busy|blocked|idle|queue|fifo|throttled [NUMBER…]".into()),
     }
 }

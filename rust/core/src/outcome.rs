@@ -119,26 +119,25 @@ impl From<concurrency::Reason> for Reason {
 
 /// How a request reached its function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Somebody waits for the answer.
-    Sync,
-    /// Through Lambda's own queue.
-    Async,
-    /// Through the event source of this number.
-    Event(u32),
-}
+pub struct Source(u32);
 
+#[allow(non_upper_case_globals)] // These are its values.
 impl Source {
+    /// Somebody waits for the answer.
+    pub const Sync: Self = Self(0);
+    /// Through Lambda's own queue.
+    pub const Async: Self = Self(1);
     /// Values of the column `source`; the names of event sources follow.
     pub const NAMES: [&'static str; 2] = ["sync", "async"];
 
+    /// Through the event source of this number.
+    pub const fn event(number: u32) -> Self {
+        Self(2 + number)
+    }
+
     /// Its number in the column `source`.
     pub const fn code(self) -> u32 {
-        match self {
-            Self::Sync => 0,
-            Self::Async => 1,
-            Self::Event(source) => 2 + source,
-        }
+        self.0
     }
 }
 

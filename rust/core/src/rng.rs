@@ -10,6 +10,7 @@ const WEYL: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B];
 const ROUNDS: usize = 10;
 
 /// One block of Philox4x64-10.
+#[inline]
 pub fn philox4x64(counter: [u64; 4], key: [u64; 2]) -> [u64; 4] {
     let mut x = counter;
     let mut k = key;
@@ -54,6 +55,8 @@ pub enum Purpose {
     Copies,
     /// When a shard is polled (P1).
     PollPhase,
+    /// Place of a message in the random order of receives (P19).
+    Receive,
 }
 
 impl Purpose {
@@ -70,6 +73,7 @@ impl Purpose {
             Self::Load => u64::from_le_bytes(*b"load\0\0\0\0"),
             Self::Copies => u64::from_le_bytes(*b"copies\0\0"),
             Self::PollPhase => u64::from_le_bytes(*b"pollphas"),
+            Self::Receive => u64::from_le_bytes(*b"receive\0"),
         }
     }
 }

@@ -133,7 +133,7 @@ impl Expander {
             if function.placement == Placement::Exponential {
                 self.gaps.clear();
                 self.gaps.extend((0..*count).map(|index| {
-                    let block = philox4x64([function.key, bucket.index, u64::from(index), 0], key);
+                    let block = philox4x64([function.key, bucket.index, u64::from(index), 1], key);
                     -(1.0 - unit(block[0])).ln()
                 }));
                 let stretch = width / self.gaps.iter().sum::<f64>().max(f64::MIN_POSITIVE);
@@ -141,8 +141,15 @@ impl Expander {
                 let block = philox4x64([function.key, bucket.index, WHOLE, 0], key);
                 at = -unit(block[0]) * self.gaps[0];
             }
+            let mut block = [0; 4];
             for index in 0..*count {
-                let block = philox4x64([function.key, bucket.index, u64::from(index), 0], key);
+                // A block has words for two.
+                if index % 2 == 0 {
+                    let pair = u64::from(index / 2);
+                    block = philox4x64([function.key, bucket.index, pair, 0], key);
+                } else {
+                    block = [block[2], block[3], 0, 0];
+                }
                 let offset = match function.placement {
                     Placement::Uniform => unit(block[0]) * width,
                     Placement::Equidistant => (f64::from(index) + self.phases[place]) * spacing,
@@ -151,7 +158,7 @@ impl Expander {
                         at
                     }
                 };
-                let micros = (function.law.millis(unit(block[1])) * stretch * 1_000.0).round();
+                let micros = function.law.millis(unit(block[1])) * stretch * 1_000.0 + 0.5;
                 self.order.push((offset as u64).min(last) << 32 | self.drawn.len() as u64);
                 self.drawn.push((place as u32, (micros as i64).max(1)));
             }

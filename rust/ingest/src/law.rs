@@ -9,6 +9,18 @@
 pub const SHARES: [f64; 7] = [0.0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0];
 
 const SEGMENTS: usize = SHARES.len() - 1;
+/// Inverse widths of the segments.
+const PER_SHARE: [f64; SEGMENTS] = {
+    let mut widths = [0.0; SEGMENTS];
+    let mut at = 0;
+    while at < SEGMENTS {
+        widths[at] = 1.0 / (SHARES[at + 1] - SHARES[at]);
+        at += 1;
+    }
+    widths
+};
+/// Below this a tilt is none.
+const STRAIGHT: f64 = 1e-6;
 /// Beyond this all mass lies at one end of each segment for any purpose.
 const MOST_TILT: f64 = 50.0;
 /// Shortest run that stays one.
@@ -23,6 +35,8 @@ pub struct Law {
     lengths: [f64; SEGMENTS],
     growths: [f64; SEGMENTS],
     tilt: f64,
+    /// -1 / tilt.
+    slope: f64,
     /// What is left to do where no tilt reaches the average.
     scale: f64,
 }
@@ -49,6 +63,7 @@ impl Law {
             lengths: std::array::from_fn(|at| (quantiles[at + 1] / quantiles[at]).ln()),
             growths: [0.0; SEGMENTS],
             tilt: 0.0,
+            slope: 0.0,
             scale: 1.0,
         };
         if let Some(average) = average {
@@ -56,6 +71,7 @@ impl Law {
             law.tilt = law.fit(target);
             law.scale = target / law.mean_at(law.tilt);
         }
+        law.slope = -1.0 / law.tilt;
         law.growths = law.lengths.map(|length| (-law.tilt * length).exp_m1());
         law
     }
@@ -117,11 +133,11 @@ impl Law {
         if length == 0.0 {
             return low * self.scale;
         }
-        let within = (share - SHARES[at]) / (SHARES[at + 1] - SHARES[at]);
-        let logarithm = if self.tilt.abs() < 1e-9 {
+        let within = (share - SHARES[at]) * PER_SHARE[at];
+        let logarithm = if self.tilt.abs() < STRAIGHT {
             within * length
         } else {
-            (within * self.growths[at]).ln_1p() / -self.tilt
+            (within * self.growths[at] + 1.0).ln() * self.slope
         };
         (low * logarithm.exp()).min(self.quantiles[at + 1]) * self.scale
     }

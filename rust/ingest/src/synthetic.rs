@@ -70,7 +70,8 @@ impl Source {
     /// How often it is called in a bucket.
     pub fn count(&self, seed: u64, bucket: u64, clock: Clock) -> u32 {
         if let Pattern::Timer { period, calls } = self.pattern {
-            return if (bucket + self.key % period) % period == 0 { calls } else { 0 };
+            let due = (bucket + self.key % period).is_multiple_of(period);
+            return if due { calls } else { 0 };
         }
         let day = clock.begin + bucket as f64 / clock.day as f64;
         let swing = self.amplitude * (std::f64::consts::TAU * (day - self.phase)).sin();

@@ -100,14 +100,12 @@ impl<R: std::io::Read> Records<R> {
         let fields = (0..self.header.len())
             .map(|at| {
                 let field = self.record.get(at).filter(|field| !field.is_empty())?;
-                Some(match std::str::from_utf8(field) {
-                    Ok(text) => text.to_owned(),
-                    Err(_) => {
-                        fault.get_or_insert(Fault::NotUtf8 { offset });
-                        String::from_utf8_lossy(&field[..field.len().min(LONGEST_FIELD)])
-                            .into_owned()
-                    }
-                })
+                if let Ok(text) = std::str::from_utf8(field) {
+                    return Some(text.to_owned());
+                }
+                fault.get_or_insert(Fault::NotUtf8 { offset });
+                let start = &field[..field.len().min(LONGEST_FIELD)];
+                Some(String::from_utf8_lossy(start).into_owned())
             })
             .collect();
         Ok(Some(Record { fields, fault }))
@@ -144,6 +142,31 @@ mod tests {
                 None,
             ]
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_bytes_come_every_record_is_told_or_whole(
+            text in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
+        ) {
+            for record in all(&text) {
+                let whole = record.fields.iter().filter(|field| field.is_some()).count();
+                proptest::prop_assert!(whole <= record.fields.len());
+            }
+        }
+
+        #[test]
+        fn plain_fields_come_back(rows in proptest::collection::vec("[ -!#-+--~]{1,8}", 1..20)) {
+            let mut text = "a,b\n".to_owned();
+            for row in &rows {
+                text += row;
+                text += ",x\n";
+            }
+            for (record, row) in all(text.as_bytes()).iter().zip(&rows) {
+                proptest::prop_assert_eq!(record.fields[0].as_ref(), Some(row));
+                proptest::prop_assert!(record.fault.is_none());
+            }
+        }
     }
 
     #[test]

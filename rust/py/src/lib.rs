@@ -21,6 +21,10 @@ mod _core {
     #[pymodule_export]
     use crate::ingest::digest::RowDigest;
     #[pymodule_export]
+    use crate::ingest::documents::JsonRows;
+    #[pymodule_export]
+    use crate::ingest::logs::LogRuns;
+    #[pymodule_export]
     use crate::ingest::synthetic::CountGenerator;
     #[pymodule_export]
     use crate::ingest::text::CsvRecords;

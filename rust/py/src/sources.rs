@@ -48,6 +48,7 @@ struct SourceSettings {
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 struct StreamSettings {
     parallelization_factor: u32,
     retries: RetrySettings,
@@ -65,8 +66,12 @@ struct StreamSettings {
     age_at_end: bool,
     from_us: Option<i64>,
     shards: u32,
-    reshards: Vec<(i64, (String, u32, Option<u32>))>,
+    reshards: Vec<ReshardEntry>,
 }
+
+/// When, and (`split` or `merge`, shard, the other one of a merge).
+#[derive(FromPyObject)]
+struct ReshardEntry(i64, (String, u32, Option<u32>));
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -88,7 +93,6 @@ struct KafkaSettings {
     retries: RetrySettings,
     partitions: u32,
     provisioned: Option<(u32, u32)>,
-    invocations_per_poller: u32,
     step_up: u32,
     step_down: u32,
     evaluation_us: i64,
@@ -160,7 +164,7 @@ impl SourceSettings {
 
 impl StreamSettings {
     fn resolve(self) -> PyResult<StreamConfig> {
-        let reshards = self.reshards.into_iter().map(|(at, (what, shard, other))| {
+        let reshards = self.reshards.into_iter().map(|ReshardEntry(at, (what, shard, other))| {
             let what = match (what.as_str(), other) {
                 ("split", None) => Resharding::Split(shard),
                 ("merge", Some(other)) => Resharding::Merge(shard, other),
@@ -213,7 +217,6 @@ impl From<KafkaSettings> for KafkaConfig {
             retries: settings.retries.into(),
             partitions: settings.partitions,
             provisioned: settings.provisioned,
-            invocations_per_poller: settings.invocations_per_poller,
             step_up: settings.step_up,
             step_down: settings.step_down,
             evaluation: Micros(settings.evaluation_us),

@@ -26,6 +26,7 @@ from lambda_replay.cli.screen.figures import (
 )
 from lambda_replay.cli.screen.limits import InForce, claimed
 from lambda_replay.cli.screen.look import MARGIN
+from lambda_replay.cli.screen.sources import event_sources
 from lambda_replay.cli.screen.spark import Grid, bars
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def answer(result: ReplayResult, look: Look, *, tight: bool = False, most: int =
         ("held by", holders(result, look)),
         ("errors", errors(result, look)),
         ("async events", async_events(result, look, most)),
+        ("event sources", event_sources(result, look, most)),
         ("pending", pending(result, look)),
         ("shared state", state(result, look, most)),
         ("provisioned", provisioned(result, look, most)),

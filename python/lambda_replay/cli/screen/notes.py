@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lambda_replay.cli.screen.look import MARGIN
-from lambda_replay.schema import NOT_MODELLED_COLUMNS
+from lambda_replay.schema import NOT_MODELLED_COLUMNS, OF_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,9 @@ def assumed_memory(result: ReplayResult) -> int | None:
 
 def _columns(result: ReplayResult) -> list[str]:
     items = [
-        f"{name} not used yet: {NOT_MODELLED_COLUMNS.get(name, '')}"
+        f"{name} not used: {OF_RECORDS[name]}"
+        if name in OF_RECORDS
+        else f"{name} not used yet: {NOT_MODELLED_COLUMNS.get(name, '')}"
         for name in result.trace.not_modelled
     ]
     first, *others = [*result.trace.ignored, ""]

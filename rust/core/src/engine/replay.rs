@@ -111,7 +111,7 @@ pub struct Replay {
     pub(super) marks: u32,
     /// By month, what is left of the free tier.
     pub(super) free: Vec<(i32, u64)>,
-    pub(super) sources: Sources,
+    pub(super) sources: Box<Sources>,
 }
 
 /// What every arrival and every release touches: two cache lines.
@@ -269,7 +269,7 @@ impl Replay {
         Self {
             ages: account.max_lifetime.is_some(),
             luck: Luck::new(account.seed),
-            sources: Sources::new(Luck::new(account.seed)),
+            sources: Box::new(Sources::new(Luck::new(account.seed))),
             ledger: ConcurrencyLedger::new(limits.concurrency),
             careful: !account.is_plain(),
             account,

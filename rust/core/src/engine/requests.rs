@@ -134,8 +134,8 @@ impl Replay {
                 self.change(epoch, now);
                 self.change_sources(epoch, now, sink);
             }
-            Event::Source { timer, source, unit } => {
-                self.source_due(timer, source, unit, now, sink);
+            Event::Source { timer, unit } => {
+                self.source_due(timer.timer(), timer.source(), unit, now, sink);
             }
             Event::BatchAnswer { batch } => self.batch_answered(batch, now, sink),
             Event::Landing { landing } => self.landing(landing, now, sink),
@@ -685,7 +685,7 @@ impl Replay {
     }
 
     /// Sees to it that the minute of an instant has a row: now, or when it opens.
-    fn mark(&mut self, function: FunctionId, at: Micros) {
+    pub(super) fn mark(&mut self, function: FunctionId, at: Micros) {
         if Minute::of(at) == self.region.minute() {
             self.touch(function).meter.mark();
             self.region.mark();

@@ -361,7 +361,7 @@ impl Replay {
         let release = Event::Release { function: request.id, environment: started.environment };
         self.calendar.push(end.release, order_of_release(request.number, attempts), release);
         self.record_end(&mut request, started, end, sink);
-        if let Source::Event(_) = request.source {
+        if request.batch != NO_BATCH {
             self.await_answer(request, end.error, end.answer);
             return;
         }

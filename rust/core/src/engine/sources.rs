@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::batch::NO_SOURCE;
 use crate::engine::event::{
-    Event, batch_number, order_of_answer, order_of_arrival, order_of_source,
+    Event, SourceTimer, batch_number, order_of_answer, order_of_arrival, order_of_source,
 };
 use crate::engine::replay::{Columns, Replay};
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::model::concurrency::Refusal;
 use crate::model::state_keys::Access;
 use crate::outcome::{Attempt, Outcome, OutcomeKind, Reason, Run, Sink, Source};
 use crate::request::{NO_KEY, Progress, Request};
-use crate::rng::{Draw, Identity, Luck, Purpose};
+use crate::rng::{Draw, Luck, Purpose};
 use crate::sources::Machine;
 use crate::sources::config::{KindConfig, SourceConfig};
 use crate::sources::figures::{Figures, Level, SourceRow};
@@ -36,7 +36,7 @@ pub(super) struct Sources {
     free_landings: Vec<u32>,
     /// Records that have not reached their end.
     waiting: u64,
-    /// Timers in the calendar, and those of them that only matter to records that wait.
+    /// Timers in the calendar; those that matter only to records that wait stand apart.
     timers: u64,
     changes: u64,
     /// Whether the trace has begun.
@@ -235,11 +235,11 @@ impl Replay {
             }
             let Some(config) = changed else { continue };
             let number = u32::try_from(source).expect("fewer than 2^32");
-            if !self.sources.opened {
+            if self.sources.opened {
+                self.drive(number, sink, |machine, hub| machine.configure(config, now, hub));
+            } else {
                 // Before the trace begins: it has never been otherwise.
                 self.sources.list[source].machine = Machine::new(config);
-            } else {
-                self.drive(number, sink, |machine, hub| machine.configure(config, now, hub));
             }
         }
     }
@@ -252,7 +252,7 @@ impl Replay {
         sink: &mut S,
         call: impl FnOnce(&mut Machine, &mut Hub) -> R,
     ) -> R {
-        let Sources { list, hub, .. } = &mut self.sources;
+        let Sources { list, hub, .. } = &mut *self.sources;
         let one = &mut list[source as usize];
         hub.source = source;
         hub.first_unit = one.first_unit;
@@ -273,11 +273,12 @@ impl Replay {
     }
 
     fn set_timers(&mut self) {
-        let Sources { hub, timers, changes, .. } = &mut self.sources;
+        let Sources { hub, timers, changes, .. } = &mut *self.sources;
         for due in hub.timers.drain(..) {
-            *(if is_change(due.timer) { &mut *changes } else { &mut *timers }) += 1;
+            *(if is_for_records(due.timer) { &mut *changes } else { &mut *timers }) += 1;
             let order = order_of_source(due.class, due.order);
-            let event = Event::Source { timer: due.timer, source: due.source, unit: due.unit };
+            let timer = SourceTimer::new(due.timer, due.source);
+            let event = Event::Source { timer, unit: due.unit };
             self.calendar.push(due.at, order, event);
         }
     }
@@ -300,7 +301,7 @@ impl Replay {
 
     /// Records have reached their end.
     fn settle_records<S: Sink>(&mut self, source: u32, sink: &mut S) {
-        let Sources { list, hub, waiting, .. } = &mut self.sources;
+        let Sources { list, hub, waiting, .. } = &mut *self.sources;
         let one = &mut list[source as usize];
         let function = self.slots[one.function.index()].function;
         let totals = &mut self.records[function.index()].careful;
@@ -342,7 +343,7 @@ impl Replay {
                         copy: rare.copy,
                         timestamp: record.timestamp,
                         shown: rare.shown,
-                        source: Source::Event(source),
+                        source: Source::event(source),
                         kind,
                         reason: settled.reason.filter(|_| !pending),
                         limit,
@@ -372,7 +373,7 @@ impl Replay {
         now: Micros,
         sink: &mut S,
     ) {
-        if is_change(timer) {
+        if is_for_records(timer) {
             self.sources.changes -= 1;
         } else {
             self.sources.timers -= 1;
@@ -396,7 +397,7 @@ impl Replay {
             Ok(admitted) => {
                 self.drive(source, sink, |machine, hub| machine.admitted(unit, now, hub));
                 self.note_age(source, function, place, &start, now);
-                let Sources { hub, batches, .. } = &mut self.sources;
+                let Sources { hub, batches, .. } = &mut *self.sources;
                 let batch = batches.get_mut(place);
                 std::mem::swap(&mut batch.keys, &mut hub.state_keys);
                 self.launch(request, function, admitted, now, sink);
@@ -476,28 +477,23 @@ impl Replay {
         start: &Start,
         now: Micros,
     ) -> Request {
-        let Sources { hub, list, .. } = &self.sources;
-        let shard = (list[source as usize].first_unit + start.unit) as u64;
+        let Sources { list, .. } = &*self.sources;
+        let shard = u64::from(list[source as usize].first_unit + start.unit);
         let order = shard << crate::sources::hub::SEQUENCE_BITS
             | u64::from(start.sequence) & ((1 << crate::sources::hub::SEQUENCE_BITS) - 1);
-        let rare = match &start.first {
-            Some(first) => hub.rares.of(source, first),
-            None => {
-                Rare { who: Identity { low: order, high: u64::MAX }, ..hub.rares.usual(source, 0) }
-            }
-        };
+        let rare = &start.rare;
         Request {
-            row: start.first.map_or(0, |first| first.row),
+            row: start.row,
             copy: rare.copy,
             number: batch_number(order),
             timestamp: now,
             id,
             shown: rare.shown,
-            source: Source::Event(source),
+            source: Source::event(source),
             duration: start.duration,
             extension: start.extension,
-            init: start.init,
-            memory_mb: start.memory_mb,
+            init: rare.init,
+            memory_mb: rare.memory_mb,
             error: start.error,
             error_runs: u32::MAX,
             payload: 0,
@@ -531,6 +527,7 @@ impl Replay {
         if let Some(newest) = newest {
             let unit = self.sources.list[source as usize].machine.figures_of(unit);
             self.record_age(source, unit, function, now - newest, now);
+            self.mark(function, now);
         }
         self.drive(source, sink, |machine, hub| machine.answered(unit, &answer, now, hub));
     }
@@ -643,7 +640,7 @@ impl Replay {
             self.take_units(function, now);
         }
         self.sources.waiting += 1;
-        let Sources { list, hub, .. } = &mut self.sources;
+        let Sources { list, hub, .. } = &mut *self.sources;
         let one = &mut list[source as usize];
         let Machine::Stream(stream) = &mut one.machine else {
             self.drive(source, sink, |machine, hub| machine.land(record, shard, now, hub));
@@ -816,9 +813,10 @@ impl Replay {
     }
 }
 
-/// Whether a timer only matters to records that wait.
-const fn is_change(timer: Timer) -> bool {
-    matches!(timer, Timer::Switch | Timer::Reshard | Timer::Look | Timer::Effect)
+/// Whether a timer only matters to records that wait: without any, the replay does not go on for
+/// it.
+const fn is_for_records(timer: Timer) -> bool {
+    !matches!(timer, Timer::Start | Timer::Other)
 }
 
 /// Whether a record has ended without success.

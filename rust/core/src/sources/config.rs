@@ -97,6 +97,7 @@ impl Backoff {
 
 /// Kinesis and `DynamoDB` Streams.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 pub struct StreamConfig {
     /// `ParallelizationFactor`.
     pub parallelization_factor: u32,
@@ -164,8 +165,6 @@ pub struct KafkaConfig {
     pub partitions: u32,
     /// Least and most provisioned pollers; nothing for on-demand mode.
     pub provisioned: Option<(u32, u32)>,
-    /// Invocations of one provisioned poller at once.
-    pub invocations_per_poller: u32,
     /// Pollers times this where messages wait (P24).
     pub step_up: u32,
     /// Pollers fewer by this where none wait (P24).
@@ -180,6 +179,7 @@ pub struct KafkaConfig {
 
 /// SQS.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting of its own.
 pub struct QueueConfig {
     /// Whether it is a FIFO queue.
     pub fifo: bool,

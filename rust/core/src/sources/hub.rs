@@ -12,7 +12,7 @@ use crate::request::{NO_KEY, Progress};
 use crate::rng::Luck;
 use crate::sources::config::SourceConfig;
 use crate::sources::figures::{Figures, KeyCounts, Level, SourceMinutes};
-use crate::sources::record::{Keys, Rares, Record};
+use crate::sources::record::{Keys, Rare, Rares, Record};
 use crate::time::Micros;
 
 /// The event that a function gets holds at most so many bytes (F1).
@@ -37,6 +37,20 @@ pub enum Timer {
     Reshard,
     /// Anything else of one kind of source.
     Other,
+}
+
+impl Timer {
+    /// All, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Start,
+        Self::Read,
+        Self::Expiry,
+        Self::Look,
+        Self::Effect,
+        Self::Switch,
+        Self::Reshard,
+        Self::Other,
+    ];
 }
 
 /// Class of a timer at its instant (Z1, P27).
@@ -96,8 +110,10 @@ pub struct RecordAttempt {
 /// A batch that starts.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
-    /// Its first record, whose luck its draws are; nothing where it has none.
-    pub first: Option<Record>,
+    /// Row of its first record …
+    pub row: u64,
+    /// … and what more is known of that: its draws are its luck.
+    pub rare: Rare,
     /// Whose turn it is at one instant: the unit (shard) …
     pub unit: u32,
     /// … and the place of its first record in it.
@@ -110,12 +126,8 @@ pub struct Start {
     pub newest: Option<Micros>,
     /// Handler time.
     pub duration: Micros,
-    /// The last part of it, after the answer: the longest of its records'.
+    /// The last part of it, after the answer: the sum or the longest of its records'.
     pub extension: Micros,
-    /// What a cold start adds, where the trace knows: of its first record.
-    pub init: Option<Micros>,
-    /// Memory by the trace, of its first record, MB.
-    pub memory_mb: u32,
     /// How the run fails.
     pub error: Option<RowError>,
 }
@@ -333,6 +345,9 @@ impl Hub {
         if !self.wants_attempts {
             return;
         }
+        // Its extension runs on beyond the end of the replay (Z39).
+        let unfinished = run.is_some_and(|run| run.end.is_none());
+        let kind = if unfinished { AttemptKind::Unfinished } else { kind };
         for record in records {
             let copy = self.rares.of(self.source, record).copy;
             let at = run.map_or(at, |run| run.start);
@@ -359,10 +374,11 @@ impl Hub {
         run_of: impl Fn(usize) -> u32,
     ) -> Start {
         self.state_keys.clear();
-        let first = records.first().copied();
-        let rare = first.map(|first| self.rares.of(self.source, &first));
+        let first = records.first();
+        let rare = first.map(|first| self.rares.of(self.source, first));
         let mut start = Start {
-            first,
+            row: first.map_or(0, |first| first.row),
+            rare: rare.unwrap_or_else(|| self.rares.usual(self.source, 0)),
             unit: 0,
             sequence: first.map_or(0, |first| first.sequence),
             attempts: 1,
@@ -370,8 +386,6 @@ impl Hub {
             newest: None,
             duration: Micros::ZERO,
             extension: Micros::ZERO,
-            init: rare.and_then(|rare| rare.init),
-            memory_mb: rare.map_or(0, |rare| rare.memory_mb),
             error: None,
         };
         for (place, record) in records.iter().enumerate() {
@@ -382,11 +396,15 @@ impl Hub {
             }
             if record.failure().is_some() && start.error != Some(RowError::Crash) {
                 let failure = self.rares.failure(record, run_of(place));
-                start.error = failure.and_then(|failure| failure.of_run()).or(start.error);
+                start.error = failure.and_then(super::record::Failure::of_run).or(start.error);
             }
             if record.rare != super::record::COMMON {
                 let rare = self.rares.of(self.source, record);
-                start.extension = start.extension.max(rare.extension);
+                start.extension = if config.longest {
+                    start.extension.max(rare.extension)
+                } else {
+                    start.extension.plus(rare.extension)
+                };
                 if rare.state_key != NO_KEY {
                     let access = if rare.reads { Access::Read } else { Access::Write };
                     self.state_keys.push((rare.state_key, access));

@@ -1,8 +1,8 @@
 //! Kafka (E6): partitions, and the pollers that share them.
 //!
 //! A partition is a shard with one lane that is read without polls. A poller has one batch at a
-//! time, of all its partitions together; one that is provisioned has several, each of partitions
-//! of its own, and is that many slots here. Partition p belongs to slot p mod slots.
+//! time, of all its partitions together (§0.6-17): it is a slot here, and partition p belongs to
+//! slot p mod slots.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,7 +25,7 @@ const POLLERS_PER_UNIT: u64 = 10;
 #[derive(Debug)]
 pub struct Kafka {
     config: SourceConfig,
-    kafka: KafkaConfig,
+    own: KafkaConfig,
     switch: Switch,
     ranges: Ranges,
     partitions: Vec<Partition>,
@@ -37,6 +37,10 @@ pub struct Kafka {
     planned: u32,
     /// Since when there are so many: up to here they have been counted.
     counted_to: Micros,
+    /// First instant of the trace.
+    started: Micros,
+    /// When the mapping was enabled last: what waited then was read then.
+    on_since: Micros,
     open_at: Micros,
     /// The look that is to come; `Micros::MAX` where none is.
     look_at: Micros,
@@ -85,7 +89,7 @@ impl Kafka {
         Self {
             ranges: Ranges::new(kafka.partitions, &[]),
             config,
-            kafka,
+            own: kafka,
             switch: Switch::new(),
             partitions,
             slots: Vec::new(),
@@ -93,6 +97,8 @@ impl Kafka {
             pollers: 0,
             planned: 0,
             counted_to: Micros::MAX,
+            started: Micros::ZERO,
+            on_since: Micros::MIN,
             open_at: Micros::MAX,
             look_at: Micros::MAX,
             throttled: false,
@@ -105,19 +111,20 @@ impl Kafka {
     }
 
     pub(super) const fn units(&self) -> u32 {
-        self.kafka.partitions
+        self.own.partitions
     }
 
     /// Least and most pollers.
     fn bounds(&self) -> (u32, u32) {
-        let partitions = self.kafka.partitions;
-        let (least, most) = self.kafka.provisioned.unwrap_or((1, partitions));
+        let partitions = self.own.partitions;
+        let (least, most) = self.own.provisioned.unwrap_or((1, partitions));
         (least.min(partitions), most.min(partitions))
     }
 
     pub(super) fn open(&mut self, now: Micros, hub: &mut Hub) {
         hub.figures.resize_with(self.partitions.len(), Figures::default);
         self.counted_to = now;
+        self.started = now;
         let (least, _) = self.bounds();
         self.planned = least;
         self.set_pollers(least, now, hub);
@@ -127,7 +134,7 @@ impl Kafka {
     }
 
     pub(super) fn configure(&mut self, config: SourceConfig, now: Micros, hub: &mut Hub) {
-        self.kafka = kafka_of(&config);
+        self.own = kafka_of(&config);
         self.config = config;
         if self.switch.turn(&self.config, now, hub) {
             self.switched(now, hub);
@@ -151,6 +158,7 @@ impl Kafka {
         if self.open_at == Micros::MAX {
             self.open_at = now;
         }
+        self.on_since = now;
         for partition in 0..self.partitions.len() {
             // What came meanwhile is read now.
             let count = self.partitions[partition].queue.len();
@@ -160,7 +168,7 @@ impl Kafka {
             }
         }
         for slot in 0..self.slots.len() {
-            self.measure(slot, now, hub);
+            self.measure(slot, hub);
             let (terms, worker) = self.worker(slot);
             worker.resume(&terms, now, hub);
             self.settled(slot, now, hub);
@@ -172,16 +180,14 @@ impl Kafka {
     fn set_pollers(&mut self, pollers: u32, now: Micros, hub: &mut Hub) {
         self.count_pollers(now, hub);
         self.pollers = pollers;
-        let each =
-            if self.kafka.provisioned.is_some() { self.kafka.invocations_per_poller } else { 1 };
-        let active = pollers.saturating_mul(each).min(self.kafka.partitions).max(1);
+        let active = pollers.min(self.own.partitions).max(1);
         if active == self.active {
             return;
         }
         self.active = active;
         while self.slots.len() < active as usize {
             self.slots.push(Slot {
-                worker: Worker::new(now),
+                worker: Worker::new(self.started + self.config.start_delay),
                 start_at: Micros::MAX,
                 held: Vec::new(),
                 waiting: 0,
@@ -191,14 +197,14 @@ impl Kafka {
             });
         }
         for slot in 0..self.slots.len() {
-            self.measure(slot, now, hub);
+            self.measure(slot, hub);
             self.consider(slot, now, hub);
         }
     }
 
     /// Provisioned pollers are paid for as long as there are any (E6).
     fn count_pollers(&mut self, now: Micros, hub: &mut Hub) {
-        if self.kafka.provisioned.is_none() || self.pollers == 0 {
+        if self.own.provisioned.is_none() || self.pollers == 0 {
             self.counted_to = now;
             return;
         }
@@ -214,7 +220,7 @@ impl Kafka {
     }
 
     /// Counts anew what waits for a slot.
-    fn measure(&mut self, slot: usize, now: Micros, hub: &Hub) {
+    fn measure(&mut self, slot: usize, hub: &Hub) {
         let number = u32::try_from(slot).expect("fewer than 2^32");
         let (mut waiting, mut bytes) = (0, 0);
         if slot < self.active as usize {
@@ -226,11 +232,9 @@ impl Kafka {
                 }
             }
         }
+        let since = self.first_read(slot);
         let slot = &mut self.slots[slot];
-        if slot.waiting == 0 {
-            slot.since = now;
-        }
-        (slot.waiting, slot.bytes) = (waiting, bytes);
+        (slot.waiting, slot.bytes, slot.since) = (waiting, bytes, since);
     }
 
     pub(super) fn route(&self, record: &Record, named: Option<u32>, hub: &Hub) -> u32 {
@@ -255,7 +259,7 @@ impl Kafka {
         let partition = &mut self.partitions[place];
         record.sequence = partition.sequence;
         partition.sequence = partition.sequence.wrapping_add(1);
-        if self.kafka.from.is_some_and(|from| record.timestamp < from) {
+        if self.own.from.is_some_and(|from| record.timestamp < from) {
             partition.skipped.push(record);
             return;
         }
@@ -312,7 +316,7 @@ impl Kafka {
         if at < slot.start_at {
             slot.start_at = at;
             let unit = u32::try_from(place).expect("fewer than 2^32");
-            hub.timer(at, Class::Batch, Timer::Start, unit, (unit % self.kafka.partitions, 0));
+            hub.timer(at, Class::Batch, Timer::Start, unit, (unit, 0));
         }
     }
 
@@ -321,23 +325,21 @@ impl Kafka {
         if !slot.worker.is_idle() || slot.waiting == 0 || place >= self.active as usize {
             return None;
         }
-        let after_gap = now.max(slot.worker.last_done + self.kafka.retries.gap);
+        let after_gap = now.max(slot.worker.last_done + self.own.retries.gap);
         let full = slot.waiting >= u64::from(self.config.batch_size)
             || slot.bytes > PAYLOAD_LIMIT - ENVELOPE;
         if full {
             return Some(after_gap);
         }
         // The window starts with the first record (E2).
-        let first = slot.since.max(slot.worker.last_done);
-        Some(after_gap.max(first + self.config.window))
+        Some(after_gap.max(slot.since + self.config.window))
     }
 
     /// Forms a batch: what came first of all partitions of the slot, each in its order.
-    fn form(&mut self, place: usize, hub: &mut Hub, now: Micros) {
+    fn form(&mut self, place: usize, hub: &Hub) {
         let number = u32::try_from(place).expect("fewer than 2^32");
-        let active = self.active as usize;
         let mut heads = BinaryHeap::new();
-        for place in (place..self.partitions.len()).step_by(active) {
+        for place in (place..self.partitions.len()).step_by(self.active as usize) {
             let partition = &self.partitions[place];
             if let (None, Some(head)) = (partition.holder, partition.queue.front()) {
                 heads.push(Reverse((head.timestamp, head.row, place)));
@@ -347,48 +349,48 @@ impl Kafka {
         while let Some(Reverse((_, _, from))) = heads.pop() {
             let partition = &mut self.partitions[from];
             let head = partition.queue.front().expect("it is there");
-            let gone_at = head.timestamp + self.config.retention;
             let size = self.config.encoded(head, &hub.keys);
-            let unit = u32::try_from(from).expect("fewer than 2^32");
-            if gone_at > now {
-                let full = count >= self.config.batch_size
-                    || count > 0 && bytes + size > PAYLOAD_LIMIT - ENVELOPE;
-                if full {
-                    break;
-                }
-                count += 1;
-                bytes += size;
+            let full = count >= self.config.batch_size
+                || count > 0 && bytes + size > PAYLOAD_LIMIT - ENVELOPE;
+            if full {
+                break;
             }
+            count += 1;
+            bytes += size;
             let record = partition.queue.pop().expect("it is there");
             let slot = &mut self.slots[place];
             slot.waiting -= 1;
             slot.bytes -= size;
-            if gone_at > now {
-                slot.worker.add_of(record, unit);
-                if partition.holder.is_none() {
-                    partition.holder = Some(number);
-                    slot.held.push(unit);
-                }
-            } else {
-                let reason = Some(Reason::RetentionExpired);
-                let (one, at) = ([record], Some(gone_at));
-                let progress = Progress::default();
-                hub.settle(unit, &one, OutcomeKind::Expired, reason, at, &progress);
-                self.lag -= 1;
+            let unit = u32::try_from(from).expect("fewer than 2^32");
+            slot.worker.add_of(record, unit);
+            if partition.holder.is_none() {
+                partition.holder = Some(number);
+                slot.held.push(unit);
             }
             if let Some(next) = self.partitions[from].queue.front() {
                 heads.push(Reverse((next.timestamp, next.row, from)));
             }
         }
-        self.slots[place].since = now;
+        self.slots[place].since = self.first_read(place);
+    }
+
+    /// When the first record was read that waits for a slot, as far as no other holds it.
+    fn first_read(&self, place: usize) -> Micros {
+        if place >= self.active as usize {
+            return Micros::MAX;
+        }
+        let own = self.partitions.iter().skip(place).step_by(self.active as usize);
+        let mine = own.filter(|one| one.holder.is_none_or(|holder| holder as usize == place));
+        let heads = mine.filter_map(|partition| partition.queue.front());
+        let first = heads.map(|head| head.timestamp).min().unwrap_or(Micros::MIN);
+        first.max(self.on_since)
     }
 
     fn worker(&mut self, place: usize) -> (Terms<'_>, &mut Worker) {
         let unit = u32::try_from(place).expect("fewer than 2^32");
         let slot = &mut self.slots[place];
-        let first = slot.held.iter().min().copied().unwrap_or(unit % self.kafka.partitions);
-        let terms =
-            Terms { config: &self.config, retries: &self.kafka.retries, shard: first, unit };
+        let retries = &self.own.retries;
+        let terms = Terms { config: &self.config, retries, shard: unit, unit };
         (terms, &mut slot.worker)
     }
 
@@ -422,7 +424,7 @@ impl Kafka {
                 }
             }
             for owner in others {
-                self.measure(owner, now, hub);
+                self.measure(owner, hub);
                 self.consider(owner, now, hub);
             }
             self.consider(place, now, hub);
@@ -436,10 +438,11 @@ impl Kafka {
         if self.look_at < Micros::MAX || self.open_at == Micros::MAX || idle || least == most {
             return;
         }
-        let period = self.kafka.evaluation.0;
-        let looks = (now - self.open_at).0 / period + 1;
-        self.look_at = self.open_at + Micros(looks * period);
-        hub.timer(self.look_at, Class::Change, Timer::Look, 0, (0, 0));
+        let period = self.own.evaluation.0;
+        let looks = (now - self.started).0 / period + 1;
+        self.look_at = self.started + Micros(looks * period);
+        // It sees what has arrived and what has ended at its instant.
+        hub.timer(self.look_at, Class::Read, Timer::Look, 0, (0, 0));
     }
 
     /// More pollers while something waits, fewer where nothing does or the function refuses (P24).
@@ -451,15 +454,15 @@ impl Kafka {
         let (least, most) = self.bounds();
         let throttled = std::mem::take(&mut self.throttled);
         let wanted = if self.lag > 0 && !throttled {
-            self.planned.saturating_mul(self.kafka.step_up)
+            self.planned.saturating_mul(self.own.step_up)
         } else {
-            self.planned.saturating_sub(self.kafka.step_down)
+            self.planned.saturating_sub(self.own.step_down)
         };
         let wanted = wanted.clamp(least, most);
         if wanted != self.planned {
             self.planned = wanted;
-            let at = now + self.kafka.effect;
-            hub.timer(at, Class::Change, Timer::Effect, wanted, (0, 0));
+            let at = now + self.own.effect;
+            hub.timer(at, Class::Read, Timer::Effect, wanted, (0, 0));
         }
         self.look_later(now, hub);
     }
@@ -467,11 +470,9 @@ impl Kafka {
     pub(super) fn fire(&mut self, timer: Timer, unit: u32, now: Micros, hub: &mut Hub) {
         match timer {
             Timer::Expiry => {
-                if self.switch.is_on() {
-                    let (terms, worker) = self.worker(unit as usize);
-                    worker.expire(&terms, now, hub);
-                    self.settled(unit as usize, now, hub);
-                }
+                let (terms, worker) = self.worker(unit as usize);
+                worker.expire(&terms, now, hub);
+                self.settled(unit as usize, now, hub);
             }
             Timer::Switch => {
                 if self.switch.fire(now) {
@@ -497,6 +498,12 @@ impl Kafka {
         let due =
             matches!(slot.worker.phase, Phase::Due | Phase::BackOff) && slot.worker.due == now;
         if !self.switch.is_on() || !forms && !due {
+            if due {
+                // In a back-off that goes on, age and retention act all the same.
+                let (terms, worker) = self.worker(place);
+                worker.expire(&terms, now, hub);
+                self.settled(place, now, hub);
+            }
             return None;
         }
         if forms {
@@ -504,11 +511,7 @@ impl Kafka {
                 self.consider(place, now, hub);
                 return None;
             }
-            self.form(place, hub, now);
-            if self.slots[place].held.is_empty() {
-                self.consider(place, now, hub);
-                return None;
-            }
+            self.form(place, hub);
         }
         let (terms, worker) = self.worker(place);
         let start = worker.start(&terms, false, now, hub);

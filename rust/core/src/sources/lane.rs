@@ -1,9 +1,11 @@
 //! A lane of a shard: what is read and waits for its batch, and when that starts (E2, E4.2).
 
+use std::collections::VecDeque;
+
 use crate::sources::config::{SourceConfig, StreamConfig};
 use crate::sources::hub::PAYLOAD_LIMIT;
-use crate::sources::record::{Keys, Record, RecordQueue};
-use crate::sources::worker::{ENVELOPE, Worker};
+use crate::sources::record::{Keys, Rares, Record, RecordQueue};
+use crate::sources::worker::{ENVELOPE, Finale, Worker};
 use crate::time::Micros;
 
 /// A lane: an independent worker of a shard with its own queue.
@@ -18,7 +20,9 @@ pub(super) struct Lane {
     /// When the next batch is formed; other timers are overtaken.
     pub(super) start_at: Micros,
     /// The tumbling window that has no final call yet, and its last record.
-    window: Option<(i64, Micros)>,
+    window: Option<(i64, Finale)>,
+    /// Reads of what waits: the first record of each, and when; where windows start with it.
+    reads: VecDeque<(u32, Micros)>,
 }
 
 /// The batch that the head of a queue would make.
@@ -40,7 +44,14 @@ impl Lane {
             was_blocked: false,
             start_at: Micros::MAX,
             window: None,
+            reads: VecDeque::new(),
         }
+    }
+
+    /// The batch has been admitted: its window is open until its final call.
+    pub(super) fn admitted(&mut self, source: u32, stream: &StreamConfig, rares: &Rares) {
+        let Some(finale) = self.worker.last_of_batch(source, rares) else { return };
+        self.window = window_of(&finale.last, stream).map(|window| (window, finale));
     }
 
     pub(super) const fn last_done(&self) -> Micros {
@@ -73,6 +84,9 @@ impl Lane {
     ) {
         if self.queue.is_empty() {
             self.waits_since = now;
+        }
+        if stream.window_from_first && self.reads.back().is_none_or(|(_, at)| *at < now) {
+            self.reads.push_back((record.sequence, now));
         }
         if !self.ready.full {
             let first = self.queue.front().map_or(record.timestamp, |first| first.timestamp);
@@ -122,7 +136,9 @@ impl Lane {
             return Some(after_gap);
         }
         let window_end = if stream.window_from_first {
-            self.waits_since.max(self.worker.last_done) + config.window
+            // The last read up to the head is the one that brought it.
+            let up_to_head = self.reads.iter().take_while(|(first, _)| *first <= head.sequence);
+            up_to_head.last().map_or(self.waits_since, |(_, at)| *at) + config.window
         } else {
             // Windows follow each other from the end of the last batch on (P10).
             let since = (self.waits_since - self.worker.last_done).0.max(1);
@@ -150,10 +166,13 @@ impl Lane {
         }
         for _ in 0..self.ready.records {
             let record = self.queue.pop().expect("it is there");
-            self.window = window.map(|window| (window, record.timestamp));
             self.worker.add(record);
         }
         self.waits_since = now;
+        let head = self.queue.front().map(|head| head.sequence);
+        while self.reads.len() > 1 && head.is_none_or(|head| self.reads[1].0 <= head) {
+            self.reads.pop_front();
+        }
         self.measure(config, stream, keys);
     }
 }
@@ -180,7 +199,7 @@ impl Ready {
         }
         self.records += 1;
         self.bytes += bytes;
-        self.full = self.records >= config.batch_size;
+        self.full = self.records >= config.batch_size || !fits;
     }
 }
 

@@ -7,6 +7,8 @@
 //! `docs/semantics.md`.
 
 pub mod config;
+#[cfg(test)]
+mod drawn;
 pub mod figures;
 pub mod hub;
 pub mod kafka;
@@ -31,6 +33,7 @@ use crate::time::Micros;
 
 /// The machine of one event source.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // There are few of them, and each is looked at often.
 pub enum Machine {
     /// Kinesis, `DynamoDB` Streams.
     Stream(Stream),

@@ -214,6 +214,9 @@ impl Failure {
     }
 }
 
+/// MD5 of the empty text (RFC 1321, A.5), in halves.
+const NO_KEY_HASH: [u64; 2] = [0xd41d_8cd9_8f00_b204, 0xe980_0998_ecf8_427e];
+
 /// Keys of records: hash and length by code.
 ///
 /// The halves of a hash are apart: the high one alone nearly always tells the shard.
@@ -244,16 +247,16 @@ impl Keys {
         self.high.is_empty()
     }
 
-    /// High half of the hash of a key; no key is one key, at 0.
+    /// High half of the hash of a key; no key is one key, where the empty text is.
     #[inline]
     pub fn high(&self, key: u32) -> u64 {
-        self.high.get(key as usize).copied().unwrap_or(0)
+        self.high.get(key as usize).copied().unwrap_or(NO_KEY_HASH[0])
     }
 
     /// Low half of it.
     #[inline]
     pub fn low(&self, key: u32) -> u64 {
-        self.low.get(key as usize).copied().unwrap_or(0)
+        self.low.get(key as usize).copied().unwrap_or(NO_KEY_HASH[1])
     }
 
     /// Hash of a key.
@@ -340,12 +343,9 @@ impl RecordQueue {
         self.len -= 1;
         if self.taken == first.len() {
             self.taken = 0;
-            let mut emptied = match self.full.pop_front() {
-                Some(emptied) => emptied,
-                None => {
-                    self.tail.clear();
-                    return Some(record);
-                }
+            let Some(mut emptied) = self.full.pop_front() else {
+                self.tail.clear();
+                return Some(record);
             };
             emptied.clear();
             self.spare = emptied;

@@ -7,7 +7,7 @@ use crate::sources::record::Keys;
 #[derive(Debug)]
 pub(super) struct Ranges {
     /// First and last hash of each shard that there is.
-    ranges: Vec<(u128, u128)>,
+    hashes: Vec<(u128, u128)>,
     /// What took the place of each.
     children: Vec<Vec<u32>>,
     /// What each took the place of.
@@ -28,7 +28,7 @@ impl Ranges {
             Resharding::Merge(..) => 1,
         });
         Self {
-            ranges: ranges.collect(),
+            hashes: ranges.collect(),
             children: vec![Vec::new(); initial as usize],
             parents: vec![Vec::new(); initial as usize],
             open: (0..initial).collect(),
@@ -43,7 +43,7 @@ impl Ranges {
     }
 
     pub(super) const fn has_changed(&self) -> bool {
-        self.ranges.len() > self.initial as usize
+        self.hashes.len() > self.initial as usize
     }
 
     /// The shard that takes records of this hash now.
@@ -72,7 +72,7 @@ impl Ranges {
     }
 
     fn find_changed(&self, hash: u128) -> u32 {
-        let after = self.open.partition_point(|shard| self.ranges[*shard as usize].0 <= hash);
+        let after = self.open.partition_point(|shard| self.hashes[*shard as usize].0 <= hash);
         self.open[after - 1]
     }
 
@@ -81,7 +81,7 @@ impl Ranges {
     pub(super) fn open_for(&self, shard: u32, hash: u128) -> u32 {
         let mut shard = shard;
         loop {
-            let Some((first, last)) = self.ranges.get(shard as usize).copied() else {
+            let Some((first, last)) = self.hashes.get(shard as usize).copied() else {
                 // Not there yet: by key.
                 return self.find(hash);
             };
@@ -90,7 +90,7 @@ impl Ranges {
             // Where the key belongs elsewhere, the first child stands for all.
             let inside = first <= hash && hash <= last;
             let holds = |child: &&u32| {
-                let (first, last) = self.ranges[**child as usize];
+                let (first, last) = self.hashes[**child as usize];
                 inside && first <= hash && hash <= last
             };
             shard = children.iter().find(holds).copied().unwrap_or(*child);
@@ -99,17 +99,17 @@ impl Ranges {
 
     /// Shards split or merge now: those that close, and those that open.
     pub(super) fn reshard(&mut self, what: Resharding) -> (Vec<u32>, Vec<u32>) {
-        let next = u32::try_from(self.ranges.len()).expect("fewer than 2^28 shards");
+        let next = u32::try_from(self.hashes.len()).expect("fewer than 2^28 shards");
         let (parents, ranges) = match what {
             Resharding::Split(shard) => {
-                let (first, last) = self.ranges[shard as usize];
+                let (first, last) = self.hashes[shard as usize];
                 let width = last - first;
                 let middle = first + width / 2 + (width & 1);
                 (vec![shard], vec![(first, middle - 1), (middle, last)])
             }
             Resharding::Merge(a, b) => {
                 let ((first, last), (other_first, other_last)) =
-                    (self.ranges[a as usize], self.ranges[b as usize]);
+                    (self.hashes[a as usize], self.hashes[b as usize]);
                 let range = (first.min(other_first), last.max(other_last));
                 (vec![a, b], vec![range])
             }
@@ -120,13 +120,13 @@ impl Ranges {
             self.children[*parent as usize].clone_from(&children);
         }
         for range in ranges {
-            self.ranges.push(range);
+            self.hashes.push(range);
             self.children.push(Vec::new());
             self.parents.push(parents.clone());
         }
         self.open.retain(|shard| !parents.contains(shard));
         self.open.extend(&children);
-        self.open.sort_by_key(|shard| self.ranges[*shard as usize].0);
+        self.open.sort_by_key(|shard| self.hashes[*shard as usize].0);
         (parents, children)
     }
 }
@@ -137,7 +137,7 @@ impl Ranges {
 fn place(hash: u128, shards: u32) -> u32 {
     let (high, low) = (hash >> 64, hash & u128::from(u64::MAX));
     let shards = u128::from(shards);
-    ((high * shards + (low * shards >> 64)) >> 64) as u32
+    ((high * shards + ((low * shards) >> 64)) >> 64) as u32
 }
 
 /// The first hash of a shard: ⌈shard · 2^128 / shards⌉.

@@ -24,7 +24,7 @@ const LANE_BITS: u32 = 4;
 #[derive(Debug)]
 pub struct Stream {
     config: SourceConfig,
-    stream: StreamConfig,
+    own: StreamConfig,
     switch: Switch,
     /// When it polled first; never where that is `Micros::MAX`.
     poll_start: Micros,
@@ -49,8 +49,9 @@ struct Shard {
     /// When its mapping begins to read it; `Micros::MAX`: not known yet.
     open_at: Micros,
     phase: Micros,
-    /// Parents that are not drained yet.
+    /// Parents that are not drained yet, and when the last of the others was.
     parents: u32,
+    drained_at: Micros,
     /// What takes its place.
     children: Vec<u32>,
     closed: bool,
@@ -69,6 +70,7 @@ impl Shard {
             open_at: Micros::MAX,
             phase: Micros::ZERO,
             parents: 0,
+            drained_at: Micros::MIN,
             children: Vec::new(),
             closed: false,
             drained: false,
@@ -119,7 +121,7 @@ impl Stream {
         let stream = stream_of(&config);
         let ranges = Ranges::new(stream.shards, &stream.reshards);
         let shards = (0..ranges.len()).map(|_| Shard::new()).collect();
-        Self { config, stream, switch: Switch::new(), poll_start: Micros::MAX, ranges, shards }
+        Self { config, own: stream, switch: Switch::new(), poll_start: Micros::MAX, ranges, shards }
     }
 
     pub(super) const fn config(&self) -> &SourceConfig {
@@ -130,13 +132,13 @@ impl Stream {
         self.ranges.len()
     }
 
-    /// The trace begins: TRIM_HORIZON and LATEST are the same from here on (§0.6-1).
+    /// The trace begins: `TRIM_HORIZON` and `LATEST` are the same from here on (§0.6-1).
     pub(super) fn open(&mut self, now: Micros, hub: &mut Hub) {
         hub.figures.resize_with(self.shards.len(), Figures::default);
-        for shard in 0..self.stream.shards {
+        for shard in 0..self.own.shards {
             self.shards[shard as usize].eligible_at = Micros::MIN;
         }
-        for (entry, reshard) in (0..).zip(self.stream.reshards.clone()) {
+        for (entry, reshard) in (0..).zip(self.own.reshards.clone()) {
             if reshard.at <= now {
                 self.reshard(entry, reshard.at, hub);
             } else {
@@ -149,14 +151,14 @@ impl Stream {
     }
 
     pub(super) fn configure(&mut self, config: SourceConfig, now: Micros, hub: &mut Hub) {
-        self.stream = stream_of(&config);
+        self.own = stream_of(&config);
         self.config = config;
         if self.switch.turn(&self.config, now, hub) {
             self.switched(now, hub);
         }
         for shard in 0..self.shards.len() {
             for lane in &mut self.shards[shard].lanes {
-                lane.measure(&self.config, &self.stream, &hub.keys);
+                lane.measure(&self.config, &self.own, &hub.keys);
             }
             for lane in 0..self.shards[shard].lanes.len() {
                 if self.switch.is_on() {
@@ -173,13 +175,21 @@ impl Stream {
     /// The mapping begins or stops to read and to send; it keeps its place in each shard.
     fn switched(&mut self, now: Micros, hub: &mut Hub) {
         if !self.switch.is_on() {
+            // What has not begun to poll begins anew.
+            for shard in self.shards.iter_mut().filter(|shard| shard.is_open()) {
+                if shard.open_at > now {
+                    shard.open_at = Micros::MAX;
+                    shard.lanes.clear();
+                }
+            }
             return;
         }
         if self.poll_start == Micros::MAX {
             self.poll_start = now;
         }
         for shard in 0..self.shards.len() {
-            self.open_shard(shard, hub);
+            self.open_shard(shard, now, hub);
+            self.look_at_end(shard, now, hub);
             for lane in 0..self.shards[shard].lanes.len() {
                 let (terms, worker) = self.worker(shard, lane);
                 worker.resume(&terms, now, hub);
@@ -190,13 +200,14 @@ impl Stream {
     }
 
     /// A shard is read from when its mapping polls and its parents are drained.
-    fn open_shard(&mut self, place: usize, hub: &Hub) {
-        let (eligible_at, poll_start) = (self.shards[place].eligible_at, self.poll_start);
-        if self.shards[place].is_open() || eligible_at == Micros::MAX || poll_start == Micros::MAX {
+    fn open_shard(&mut self, place: usize, now: Micros, hub: &Hub) {
+        let eligible_at = self.shards[place].eligible_at;
+        let known = eligible_at < Micros::MAX && self.switch.is_on();
+        if self.shards[place].is_open() || !known {
             return;
         }
-        let phase = match self.stream.poll {
-            Some(period) if self.stream.random_phase => {
+        let phase = match self.own.poll {
+            Some(period) if self.own.random_phase => {
                 let low = place as u64 | u64::from(hub.source) << 32;
                 let who = Identity { low, high: 0 };
                 let draw = Draw { who, copy: 0, attempt: 0 };
@@ -205,10 +216,10 @@ impl Stream {
             _ => Micros::ZERO,
         };
         let shard = &mut self.shards[place];
-        shard.open_at = eligible_at.max(poll_start);
+        shard.open_at = eligible_at.max(self.poll_start).max(now);
         shard.phase = phase;
         // The first window opens with the shard (§0.6-3).
-        let lanes = self.stream.parallelization_factor;
+        let lanes = self.own.parallelization_factor;
         shard.lanes = (0..lanes).map(|_| Lane::new(shard.open_at)).collect();
     }
 
@@ -243,7 +254,7 @@ impl Stream {
         let shard = &mut self.shards[place];
         record.sequence = shard.sequence;
         shard.sequence = shard.sequence.wrapping_add(1);
-        if self.stream.from.is_some_and(|from| record.timestamp < from) {
+        if self.own.from.is_some_and(|from| record.timestamp < from) {
             shard.skipped.push(record);
             return;
         }
@@ -257,14 +268,13 @@ impl Stream {
     fn schedule_read(&mut self, place: usize, now: Micros, hub: &mut Hub) {
         let shard = &mut self.shards[place];
         let Some(head) = shard.unread.front() else { return };
-        let full = shard.buffered >= self.stream.lookahead;
-        let changing =
-            shard.changes_lanes(self.stream.parallelization_factor) && shard.buffered > 0;
+        let full = shard.buffered >= self.own.lookahead;
+        let changing = shard.changes_lanes(self.own.parallelization_factor) && shard.buffered > 0;
         if !self.switch.is_on() || !shard.is_open() || full || changing {
             return;
         }
-        let visible = head.timestamp + self.stream.prop_delay;
-        let at = match self.stream.poll {
+        let visible = head.timestamp + self.own.prop_delay;
+        let at = match self.own.poll {
             Some(_) if shard.reread_at == now && visible <= now => now,
             Some(period) => {
                 let from = shard.open_at + shard.phase;
@@ -283,13 +293,13 @@ impl Stream {
     /// A shard is read.
     fn read(&mut self, place: usize, now: Micros, hub: &mut Hub) {
         let unit = u32::try_from(place).expect("fewer than 2^28 shards");
-        let factor = self.stream.parallelization_factor;
+        let factor = self.own.parallelization_factor;
         let shard = &mut self.shards[place];
         if shard.next_read != now {
             return;
         }
         shard.next_read = Micros::MAX;
-        if !self.switch.is_on() || shard.buffered >= self.stream.lookahead {
+        if !self.switch.is_on() || shard.buffered >= self.own.lookahead {
             return;
         }
         if shard.changes_lanes(factor) {
@@ -301,10 +311,10 @@ impl Stream {
         }
         let (mut polled, mut filtered, mut bytes) = (0_u64, 0_u64, 0_u64);
         while let Some(head) = shard.unread.front() {
-            let pushed = self.stream.poll.is_none();
-            let most = polled >= u64::from(self.stream.read_records)
-                || polled > 0 && bytes + head.bytes() > self.stream.read_bytes;
-            if head.timestamp + self.stream.prop_delay > now || most && !pushed {
+            let pushed = self.own.poll.is_none();
+            let most = polled >= u64::from(self.own.read_records)
+                || polled > 0 && bytes + head.bytes() > self.own.read_bytes;
+            if head.timestamp + self.own.prop_delay > now || most && !pushed {
                 break;
             }
             let record = shard.unread.pop().expect("it is there");
@@ -328,8 +338,8 @@ impl Stream {
                 1 => 0,
                 lanes => lane_of(hub.keys.high(record.key), hub.keys.low(record.key), lanes),
             };
-            shard.lanes[lane].push(record, now, &self.config, &self.stream, &hub.keys);
-            if pushed && shard.buffered >= self.stream.lookahead {
+            shard.lanes[lane].push(record, now, &self.config, &self.own, &hub.keys);
+            if pushed && shard.buffered >= self.own.lookahead {
                 break;
             }
         }
@@ -350,7 +360,7 @@ impl Stream {
 
     /// The read after the one of this instant.
     fn schedule_read_after(&mut self, place: usize, now: Micros, hub: &mut Hub) {
-        let later = if self.stream.poll.is_some() { now + Micros(1) } else { now };
+        let later = if self.own.poll.is_some() { now + Micros(1) } else { now };
         self.schedule_read(place, later, hub);
     }
 
@@ -359,7 +369,7 @@ impl Stream {
         let shard = &mut self.shards[place];
         let ended = shard.closed && shard.unread.is_empty();
         let one = &mut shard.lanes[lane];
-        let Some(at) = one.starts_at(&self.config, &self.stream, ended, now) else { return };
+        let Some(at) = one.starts_at(&self.config, &self.own, ended, now) else { return };
         if at < one.start_at {
             one.start_at = at;
             let shard = u32::try_from(place).expect("fewer than 2^28 shards");
@@ -372,7 +382,7 @@ impl Stream {
         let shard = u32::try_from(place).expect("fewer than 2^28 shards");
         let terms = Terms {
             config: &self.config,
-            retries: &self.stream.retries,
+            retries: &self.own.retries,
             shard,
             unit: unit_of(shard, u32::try_from(lane).expect("at most 10")),
         };
@@ -398,11 +408,11 @@ impl Stream {
                     let figures = &mut hub.figures[place];
                     figures.blocked = figures.blocked.plus(now - shard.blocked_since);
                 }
-                if self.stream.block_shard {
-                    self.release_lanes(place, now, hub);
-                }
             }
             _ => {}
+        }
+        if self.own.block_shard && !self.shards[place].lanes.iter().any(|one| one.worker.again) {
+            self.release_lanes(place, now, hub);
         }
         if self.shards[place].lanes[lane].worker.is_idle() {
             self.consider(place, lane, now, hub);
@@ -424,36 +434,43 @@ impl Stream {
 
     /// Whether another lane of the shard has failed (P8).
     fn is_held_up(&self, place: usize, lane: usize) -> bool {
-        let shard = &self.shards[place];
-        // Lanes that have failed do not hold up each other.
-        self.stream.block_shard && shard.blocked_lanes > 0 && !shard.lanes[lane].was_blocked
+        // Lanes that try again do not hold up each other.
+        let lanes = &self.shards[place].lanes;
+        self.own.block_shard
+            && !lanes[lane].worker.again
+            && lanes.iter().any(|lane| lane.worker.again)
     }
 
     /// A shard that is closed and has nothing left is drained: its children follow (E4.11).
     fn look_at_end(&mut self, place: usize, now: Micros, hub: &mut Hub) {
         let shard = &mut self.shards[place];
         let left = !shard.unread.is_empty() || shard.buffered > 0;
-        if !shard.closed || shard.drained || left {
+        if !shard.closed || shard.drained || left || !shard.is_open() {
             return;
         }
+        // One that ended before it opened opens first.
+        let drained_at = now.max(shard.open_at);
         if shard.lanes.iter().any(|lane| !lane.is_over()) {
             return;
         }
         shard.drained = true;
+        let delay = self.own.child_delay;
         for child in shard.children.clone() {
             let child = child as usize;
+            self.shards[child].drained_at = self.shards[child].drained_at.max(drained_at);
             self.shards[child].parents -= 1;
             if self.shards[child].parents == 0 {
-                self.shards[child].eligible_at = now + self.stream.child_delay;
-                self.open_shard(child, hub);
+                self.shards[child].eligible_at = self.shards[child].drained_at + delay;
+                self.open_shard(child, now, hub);
                 self.schedule_read(child, now, hub);
+                self.look_at_end(child, now, hub);
             }
         }
     }
 
     /// Shards split or merge.
     fn reshard(&mut self, entry: u32, now: Micros, hub: &mut Hub) {
-        let (parents, children) = self.ranges.reshard(self.stream.reshards[entry as usize].what);
+        let (parents, children) = self.ranges.reshard(self.own.reshards[entry as usize].what);
         for child in &children {
             self.shards[*child as usize].parents =
                 u32::try_from(parents.len()).expect("one or two");
@@ -475,7 +492,7 @@ impl Stream {
             Timer::Read => self.read(unit as usize, now, hub),
             Timer::Expiry => {
                 let (shard, lane) = of_unit(unit);
-                if self.switch.is_on() && lane < self.shards[shard].lanes.len() {
+                if lane < self.shards[shard].lanes.len() {
                     let (terms, worker) = self.worker(shard, lane);
                     worker.expire(&terms, now, hub);
                     self.settled(shard, lane, now, hub);
@@ -505,14 +522,20 @@ impl Stream {
         }
         let due = matches!(one.worker.phase, Phase::Due | Phase::BackOff) && one.worker.due == now;
         if held || !forms && !due {
+            if due {
+                // In a back-off that goes on, age and retention act all the same.
+                let (terms, worker) = self.worker(place, lane);
+                worker.expire(&terms, now, hub);
+                self.settled(place, lane, now, hub);
+            }
             return None;
         }
         if forms {
-            if one.starts_at(&self.config, &self.stream, ended, now) != Some(now) {
+            if one.starts_at(&self.config, &self.own, ended, now) != Some(now) {
                 self.consider(place, lane, now, hub);
                 return None;
             }
-            one.form(&self.config, &self.stream, now, &hub.keys);
+            one.form(&self.config, &self.own, now, &hub.keys);
         }
         let (terms, worker) = self.worker(place, lane);
         let start = worker.start(&terms, true, now, hub);
@@ -529,8 +552,12 @@ impl Stream {
         self.settled(place, lane, now, hub);
     }
 
-    #[allow(clippy::unused_self)] // Others do something here.
-    pub(super) const fn admitted(&self, _: u32, _: Micros, _: &mut Hub) {}
+    pub(super) fn admitted(&mut self, unit: u32, _: Micros, hub: &mut Hub) {
+        if self.own.tumbling_window.is_some() {
+            let (place, lane) = of_unit(unit);
+            self.shards[place].lanes[lane].admitted(hub.source, &self.own, &hub.rares);
+        }
+    }
 
     pub(super) fn answered(&mut self, unit: u32, answer: &Answer, now: Micros, hub: &mut Hub) {
         let (place, lane) = of_unit(unit);

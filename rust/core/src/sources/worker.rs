@@ -9,7 +9,7 @@ use crate::request::Progress;
 use crate::rng::{Draw, Identity, Purpose};
 use crate::sources::config::{RetryConfig, SourceConfig};
 use crate::sources::hub::{Answer, Class, Hub, PAYLOAD_LIMIT, Refused, Start, Timer};
-use crate::sources::record::{Failure, Record};
+use crate::sources::record::{Failure, Rare, Rares, Record};
 use crate::time::Micros;
 
 /// Where a worker stands.
@@ -23,6 +23,15 @@ pub(super) enum Phase {
     BackOff,
     /// Its batch runs, or is about to.
     Running,
+}
+
+/// What a tumbling window leaves to its final call: its last record, whose luck is the call's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finale {
+    pub(super) last: Record,
+    rare: Rare,
+    /// How often that was tried.
+    attempts: u32,
 }
 
 /// What is sent after what is sent now.
@@ -55,8 +64,10 @@ pub(super) struct Worker {
     pub(super) last_done: Micros,
     /// Whether its batch has failed or been refused and is not settled yet (E4.3).
     pub(super) blocked: bool,
-    /// The final call of a tumbling window, which has no records: arrival of the window's last one.
-    pub(super) finale: Option<Micros>,
+    /// Whether it is the same batch that is tried again.
+    pub(super) again: bool,
+    /// The final call of a tumbling window, which has no records.
+    pub(super) finale: Option<Finale>,
     /// Records settled since somebody asked.
     settled: usize,
 }
@@ -87,6 +98,7 @@ impl Worker {
             due: Micros::MAX,
             last_done,
             blocked: false,
+            again: false,
             finale: None,
             settled: 0,
         }
@@ -99,6 +111,13 @@ impl Worker {
     /// Records settled since the last time.
     pub(super) const fn take_settled(&mut self) -> usize {
         std::mem::replace(&mut self.settled, 0)
+    }
+
+    /// The last record of what is sent now, as a final call of its window will need it.
+    pub(super) fn last_of_batch(&self, source: u32, rares: &Rares) -> Option<Finale> {
+        let last = *self.records[self.from..self.to].last()?;
+        let rare = rares.of(source, &last);
+        Some(Finale { last, rare, attempts: self.progress.attempts })
     }
 
     /// Adds a record to the batch that is being formed.
@@ -126,26 +145,27 @@ impl Worker {
             self.next(terms, now, hub);
             return None;
         }
-        self.progress.attempts += 1;
         let records = &self.records[self.from..self.to];
-        hub.minutes.at(hub.source, now).invoked += records.len() as u64;
         if let [record] = records
             && terms.config.encoded(record, &hub.keys) > PAYLOAD_LIMIT - ENVELOPE
         {
-            // It counts against the retries all the same (E4.8).
+            // It is never sent, and counts against the retries all the same (E4.8).
             self.runs += 1;
-            self.progress.limit = None;
-            let reason = Some(Reason::RequestTooLarge);
-            let number = self.progress.attempts;
-            hub.attempted(records, number, AttemptKind::Error, reason, now, None, None);
-            hub.minutes.at(hub.source, now).failed += 1;
             self.fail(terms, now, hub);
             return None;
         }
+        self.progress.attempts += 1;
+        hub.minutes.at(hub.source, now).invoked += records.len() as u64;
         let run = self.progress.runs + 1;
         let mut start = hub.gather(terms.config, records, |_| run);
         start.unit = terms.shard;
         start.attempts = self.progress.attempts;
+        if let Some(finale) = self.finale {
+            start.row = finale.last.row;
+            start.rare = finale.rare;
+            start.sequence = finale.last.sequence;
+            start.attempts = finale.attempts + 1;
+        }
         start.newest = records.last().map(|record| record.timestamp).filter(|_| newest);
         self.phase = Phase::Running;
         Some(start)
@@ -254,6 +274,7 @@ impl Worker {
     fn renew(&mut self, terms: &Terms<'_>, now: Micros, hub: &mut Hub) {
         self.runs = 0;
         self.streak = 0;
+        self.again = false;
         self.phase = Phase::Due;
         self.due = now + terms.retries.gap;
         let place = self.place(terms);
@@ -263,6 +284,7 @@ impl Worker {
     /// The same batch is tried again after a while.
     fn back_off(&mut self, terms: &Terms<'_>, wait: Micros, now: Micros, hub: &mut Hub) {
         self.blocked = true;
+        self.again = true;
         self.phase = Phase::BackOff;
         let wait = self.jittered(terms, wait, hub);
         self.due = now + wait;
@@ -290,7 +312,7 @@ impl Worker {
 
     /// Age and retention act in a back-off at their very moment (§0.6-5).
     pub(super) fn expire(&mut self, terms: &Terms<'_>, now: Micros, hub: &mut Hub) {
-        if self.phase != Phase::BackOff {
+        if self.phase != Phase::BackOff || self.finale.is_some() {
             return;
         }
         if !self.trim(terms, terms.retries.age_at_deadline, now, hub) {
@@ -301,14 +323,16 @@ impl Worker {
         let of_age = terms.retries.max_age.filter(|_| terms.retries.age_at_deadline);
         let deadline = oldest
             .plus(of_age.map_or(terms.config.retention, |age| age.min(terms.config.retention)));
-        if deadline <= self.due {
+        // A mapping that is disabled does not come to its next attempt.
+        if deadline <= self.due || self.due <= now {
             let place = self.place(terms);
             hub.timer(deadline, Class::Expiry, Timer::Expiry, terms.unit, place);
         }
     }
 
     fn oldest(&self) -> Option<Micros> {
-        self.records[self.from..self.to].first().map(|record| record.timestamp).or(self.finale)
+        let first = self.records[self.from..self.to].first();
+        first.or(self.finale.as_ref().map(|finale| &finale.last)).map(|record| record.timestamp)
     }
 
     /// Takes out what is beyond retention, then, where `age` says so, what is beyond its age
@@ -321,8 +345,8 @@ impl Worker {
             return true;
         }
         if self.from == self.to {
-            // The final call of a window is as old as the window's last record.
-            return false;
+            // A final call that fails is as old as the last record of its window.
+            return !self.again;
         }
         let beyond = |worker: &Self, limit: Micros| {
             let records = &worker.records[worker.from..worker.to];
@@ -341,6 +365,7 @@ impl Worker {
     fn next(&mut self, terms: &Terms<'_>, now: Micros, hub: &mut Hub) {
         self.last_done = now;
         self.blocked = false;
+        self.again = false;
         self.finale = None;
         self.from = self.to;
         let Some(part) = self.parts.pop() else {
