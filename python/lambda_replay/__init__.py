@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from lambda_replay.replay import replay, scan_outcomes
     from lambda_replay.results import ReplayResult, Summary, TraceReport
     from lambda_replay.scenario import Scenario
+    from lambda_replay.size import Recommendation, size
     from lambda_replay.sweep import pareto_front, sweep
     from lambda_replay.synthetic import generate
     from lambda_replay.traces import read_trace
+    from lambda_replay.validate import Validation, validate
 
 # The command line must start without Polars and pydantic, so names are imported when asked for.
 _HOMES = {
@@ -52,9 +54,11 @@ _HOMES = {
     "replay": ("replay", "scan_outcomes"),
     "results": ("ReplayResult", "Summary", "TraceReport"),
     "scenario": ("Scenario",),
+    "size": ("Recommendation", "size"),
     "sweep": ("pareto_front", "sweep"),
     "synthetic": ("generate",),
     "traces": ("read_trace",),
+    "validate": ("Validation", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -65,6 +69,7 @@ __all__ = [
     "LambdaReplayError",
     "OutputError",
     "Problem",
+    "Recommendation",
     "ReplayResult",
     "ResourceError",
     "Scenario",
@@ -72,6 +77,7 @@ __all__ = [
     "Summary",
     "TraceError",
     "TraceReport",
+    "Validation",
     "__version__",
     "compare",
     "fit_batch_duration",
@@ -80,7 +86,9 @@ __all__ = [
     "read_trace",
     "replay",
     "scan_outcomes",
+    "size",
     "sweep",
+    "validate",
 ]
 
 

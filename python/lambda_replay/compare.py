@@ -11,6 +11,7 @@ import polars as pl
 
 from lambda_replay.checks import Number, unit_of
 from lambda_replay.exceptions import IntegrityError, cut, show
+from lambda_replay.figures import plural
 from lambda_replay.lines import name_of, set_table, wrap
 from lambda_replay.measures import (
     ACCOUNT_MEASURES,
@@ -21,7 +22,6 @@ from lambda_replay.measures import (
     shown_change,
     verdict,
 )
-from lambda_replay.replay import choose_scenario
 from lambda_replay.results import ReplayResult
 from lambda_replay.saved import Side, is_result, load_side, side_of
 from lambda_replay.scenario import Scenario
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from lambda_replay.engine import Progress
     from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
 
 __all__ = ["Comparison", "compare"]
 
@@ -97,8 +99,15 @@ class Comparison:
             "functions": self.functions.to_dicts(),
         }
 
+    def lines(self, most: int = 36) -> list[str]:
+        """Say it in at most so many lines, 14 at least."""
+        measures = _MOST_MEASURES
+        while len(text := _text(self, measures)) > most and measures > 4:
+            measures -= 1
+        return text
+
     def __str__(self) -> str:
-        return "\n".join(_text(self))
+        return "\n".join(self.lines())
 
 
 def compare(
@@ -110,6 +119,8 @@ def compare(
     metrics: bool = True,
     blame: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> Comparison:
     """Replay a trace under several scenarios and tell the differences.
 
@@ -130,6 +141,10 @@ def compare(
         Whether results have metrics by function, and who held the capacity at refusals.
     progress
         Told how far all replays together are, in rows.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -152,22 +167,7 @@ def compare(
     if repeat < 1:
         message = f"repeat is at least 1, not {show(repeat)}"
         raise ValueError(message)
-    fixed: dict[str, Side] = {}
-    alive: dict[str, Scenario] = {}
-    results: dict[str, ReplayResult] = {}
-    for name, side in scenarios.items():
-        if isinstance(side, ReplayResult):
-            fixed[name], results[name] = side_of(side, name), side
-        elif isinstance(side, Scenario):
-            alive[name] = side
-        elif isinstance(side, str | os.PathLike):
-            if is_result(side):
-                fixed[name] = load_side(side)
-            else:
-                alive[name] = Scenario.load(side)
-        else:
-            message = f"{name} is a Scenario, a ReplayResult or a path, not {show(side)}"
-            raise TypeError(message)
+    fixed, alive, results = _sorted_out(scenarios)
     if fixed and repeat > 1:
         message = "results that are there already have one seed; repeat needs scenarios"
         raise ValueError(message)
@@ -185,10 +185,12 @@ def compare(
         # Seeds go round at the end of their range.
         seeds = tuple((seed + more) % 2**64 for more in range(repeat))
         runs = [
-            choose_scenario(trace, scenario, one) for one in seeds for scenario in alive.values()
+            scenario if scenario.resolve().seed == one else scenario.with_("replay.seed", one)
+            for one in seeds
+            for scenario in alive.values()
         ]
         wanted = Wanted(metrics=metrics, blame=blame)
-        found = replay_several(trace, runs, wanted=wanted, progress=progress)
+        found = replay_several(trace, runs, wanted=wanted, progress=progress, read=read, bad=bad)
         for place, result in enumerate(found):
             name = tuple(alive)[place % len(alive)]
             sides.setdefault(name, []).append(side_of(result, name))
@@ -202,6 +204,28 @@ def compare(
         names=names,
         seeds=seeds,
     )
+
+
+def _sorted_out(
+    scenarios: Mapping[str, SideLike],
+) -> tuple[dict[str, Side], dict[str, Scenario], dict[str, ReplayResult]]:
+    """Tell what is there already from what is to be replayed."""
+    fixed: dict[str, Side] = {}
+    alive: dict[str, Scenario] = {}
+    results: dict[str, ReplayResult] = {}
+    for name, side in scenarios.items():
+        if isinstance(side, ReplayResult):
+            fixed[name], results[name] = side_of(side, name), side
+        elif isinstance(side, Scenario):
+            alive[name] = side
+        elif not isinstance(side, str | os.PathLike):
+            message = f"{name} is a Scenario, a ReplayResult or a path, not {show(side)}"
+            raise TypeError(message)
+        elif is_result(side):
+            fixed[name] = load_side(side)
+        else:
+            alive[name] = Scenario.load(side)
+    return fixed, alive, results
 
 
 def _check_names(scenarios: Mapping[str, SideLike]) -> tuple[str, ...]:
@@ -286,9 +310,9 @@ def _table(sides: Mapping[str, Sequence[Side]]) -> pl.DataFrame:
         "measure": list(ACCOUNT_MEASURES),
         "unit": [unit_of(name) for name in ACCOUNT_MEASURES],
     }
-    for name in values:
+    for name, group in values.items():
         columns[name] = [
-            _float(_mean([one[measure] for one in values[name]])) for measure in ACCOUNT_MEASURES
+            _float(_mean([one[measure] for one in group])) for measure in ACCOUNT_MEASURES
         ]
     for name in others:
         found = [
@@ -358,7 +382,7 @@ def _functions(sides: Mapping[str, Sequence[Side]]) -> pl.DataFrame:
 # ---------------------------------------------------------------------------- for people
 
 
-def _text(one: Comparison) -> list[str]:
+def _text(one: Comparison, most: int) -> list[str]:
     """Give the table of what changed, who gained and who lost, and how sure that is."""
     rows = {row["measure"]: row for row in one.table.to_dicts()}
     others = one.names[1:]
@@ -376,7 +400,7 @@ def _text(one: Comparison) -> list[str]:
     table = [
         [*heads, *(f"{name_of(name, 12)} - base" for name in sides)] if len(sides) < 3 else heads
     ]
-    for name in chosen[:_MOST_MEASURES]:
+    for name in chosen[:most]:
         row = rows[name]
         cells = [name, *(shown(name, row[side]) for side in one.names[: room + 1])]
         if len(sides) < 3:
@@ -387,7 +411,7 @@ def _text(one: Comparison) -> list[str]:
     for other in others[:3]:
         lines += _said(one, rows, other)
     if len(others) > 3:
-        lines.append(f"and {len(others) - 3} more sides, in the table")
+        lines.append(f"and {plural(len(others) - 3, 'more side')}, in the table")
     lines += _sure(one)
     return lines
 

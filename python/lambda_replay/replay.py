@@ -227,22 +227,12 @@ class _Job:
 
     def work(self, cancel: threading.Event) -> ReplayResult:
         started = time.monotonic()
-        source = open_trace(self.trace, self.read)
-        try:
-            for file, shown in zip(source.files, source.labels, strict=False):
-                if "://" not in file:
-                    verify(Path(file), shown)
-            if self.bad.policy != "error":
-                source = set_aside(source, self.bad, self.read)
-            wire = Wire.of(source, self.scenario.resolve())
-            wire.check_accounts()
-            total = count_rows(source) if self.progress is not None else None
+        with wire_of(self.trace, self.read, self.bad, self.scenario) as wire:
+            total = count_rows(wire.source) if self.progress is not None else None
             try:
                 return self._attempt(wire, started, cancel, total, in_order=True)
             except Unsorted:
                 return self._attempt(wire, started, cancel, total, in_order=False)
-        finally:
-            source.close()
 
     def _attempt(
         self,
@@ -267,7 +257,7 @@ class _Job:
         )
         with contextlib.ExitStack() as files:
             kept = self._drain(engine, files, cancel)
-            _refuse_mixed_units(wire, engine)
+            refuse_mixed_units(wire, engine)
             self.bad.write()
             attempts = engine.attempts_table() if self.attempts is not False else None
             if isinstance(self.attempts, Path) and attempts is not None:
@@ -303,6 +293,25 @@ class _Job:
                 pass
             return None
         return join_outcomes(engine, engine.run())
+
+
+@contextlib.contextmanager
+def wire_of(
+    trace: TraceLike, read: ReadOptions, bad: BadRows, *scenarios: Scenario
+) -> Iterator[Wire]:
+    """Open a trace, ready for the core under any of the scenarios."""
+    source = open_trace(trace, read)
+    try:
+        for file, shown in zip(source.files, source.labels, strict=False):
+            if "://" not in file:
+                verify(Path(file), shown)
+        if bad.policy != "error":
+            source = set_aside(source, bad, read)
+        wire = Wire.of(source, *(scenario.resolve() for scenario in scenarios))
+        wire.check_accounts()
+        yield wire
+    finally:
+        source.close()
 
 
 def gather(
@@ -460,7 +469,7 @@ def count_rows(source: TraceSource) -> int | None:
         return sum(int(frame.select(pl.len()).collect().item()) for frame in source.frames)
 
 
-def _refuse_mixed_units(wire: Wire, engine: Engine) -> None:
+def refuse_mixed_units(wire: Wire, engine: Engine) -> None:
     """Refuse integers of which some are µs since 1970 and some are not."""
     extent = engine.core.extent()
     first, last = extent["first"], extent["last"]

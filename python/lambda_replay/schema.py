@@ -244,10 +244,10 @@ KEY_SCHEMA: Final = pl.Schema(
     }
 )
 
-#: Who held the capacity at refusals: a row per victim, limit and holder. ``holder`` and what it held
-#: are null where the limit is not about units in use. Means are over all refusals of the victim by
-#: the limit, of which there are ``throttles``; ``waiting`` are units of runs that only waited for a
-#: record, not among those held.
+#: Who held the capacity at refusals: a row per victim, limit and holder. ``holder`` and what it
+#: held are null where the limit is not about units in use. Means are over all refusals of the
+#: victim by the limit, of which there are ``throttles``; ``waiting`` are units of runs that only
+#: waited for a record, not among those held.
 BLAME_SCHEMA: Final = pl.Schema(
     {
         "victim": pl.String(),

@@ -1,6 +1,7 @@
-"""Several replays of one trace at once: decoded once, fed to all, on as many threads as there are cores.
+"""Several replays of one trace at once: decoded once, fed to all, on a thread per core.
 
-Owns who replays which batch when. What a batch holds is the wire's, what becomes of it the engine's.
+Owns who replays which batch when. What a batch holds is the wire's, what becomes of it the
+engine's.
 """
 
 from __future__ import annotations
@@ -14,8 +15,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from lambda_replay.engine import Engine, Progress, Unsorted
-from lambda_replay.ingest import Wire, open_trace
-from lambda_replay.replay import count_rows, gather, join_outcomes
+from lambda_replay.ingest.bad_rows import BadRows
+from lambda_replay.readers.base import ReadOptions
+from lambda_replay.replay import (
+    count_rows,
+    gather,
+    join_outcomes,
+    refuse_mixed_units,
+    wire_of,
+)
 from lambda_replay.worker import Cancelled, call
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest import TraceLike, Wire
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
 
@@ -76,6 +84,8 @@ def replay_several(
     threads: int | None = None,
     done: Callable[[int, ReplayResult], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> list[ReplayResult]:
     """Replay a trace under several scenarios, decoding it once.
 
@@ -94,6 +104,10 @@ def replay_several(
         Results are then not kept: the answer is empty.
     progress
         Told how far all of them together are, in rows of replays.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -106,7 +120,14 @@ def replay_several(
         The trace cannot be read, or a row of it cannot be replayed.
     """
     job = _Several(
-        trace, tuple(scenarios), wanted or Wanted(), threads or usable_cores(), done, progress
+        trace,
+        tuple(scenarios),
+        wanted or Wanted(),
+        threads or usable_cores(),
+        done,
+        progress,
+        read or ReadOptions(),
+        bad or BadRows(),
     )
     return call(job.work)
 
@@ -145,19 +166,19 @@ class _Several:
     threads: int
     done: Callable[[int, ReplayResult], None] | None
     progress: Callable[[Progress], None] | None
+    read: ReadOptions
+    bad: BadRows
 
     def work(self, cancel: threading.Event) -> list[ReplayResult]:
-        source = open_trace(self.trace)
-        try:
-            wire = Wire.of(source, *(scenario.resolve() for scenario in self.scenarios))
-            wire.check_accounts()
-            total = count_rows(source) if self.progress is not None else None
+        # What is found counts for this call alone.
+        self.bad.forget()
+        with wire_of(self.trace, self.read, self.bad, *self.scenarios) as wire:
+            total = count_rows(wire.source) if self.progress is not None else None
             try:
                 return self._all(wire, cancel, total, in_order=True)
             except Unsorted:
+                self.bad.forget()
                 return self._all(wire, cancel, total, in_order=False)
-        finally:
-            source.close()
 
     def _all(
         self, wire: Wire, cancel: threading.Event, total: int | None, *, in_order: bool
@@ -174,7 +195,9 @@ class _Several:
             batches = batches or _Batches(sides[0].engine.batches)
             if not waiting and not batches.whole:
                 batches.kept = None
-            _drive(sides, batches, self.threads, cancel, tell, lambda side: self._end(side, found))
+            feeder = _Feeder(sides, lambda side: self._end(side, found))
+            feeder.feed(batches, self.threads, cancel, tell)
+        self.bad.write()
         return [found[place] for place in sorted(found)]
 
     def _side(self, place: int, wire: Wire, *, in_order: bool) -> _Side:
@@ -190,9 +213,11 @@ class _Several:
 
     def _end(self, side: _Side, found: dict[int, ReplayResult]) -> None:
         engine = side.engine
+        refuse_mixed_units(engine.wire, engine)
         result = gather(
             engine,
             self.scenarios[side.place],
+            bad=self.bad,
             minutes=engine.minutes(),
             keep_minutes=self.wanted.metrics,
             outcomes=join_outcomes(engine, side.parts) if self.wanted.outcomes else None,
@@ -236,80 +261,92 @@ class _Teller:
         self._progress(Progress(self._rows, self._total, now - self._started, at))
 
 
-def _drive(
-    sides: Sequence[_Side],
-    batches: Iterable[pl.DataFrame],
-    threads: int,
-    cancel: threading.Event,
-    tell: _Teller,
-    end: Callable[[_Side], None],
-) -> None:
-    """Feed every batch to every side, in order; whoever is furthest behind comes first."""
-    changed = threading.Condition()
-    failures: list[BaseException] = []
-    ended = False
+@dataclass
+class _Feeder:
+    """Feeds every batch to every side, in order; whoever is furthest behind comes first."""
 
-    def choose() -> _Side | None:
-        ready = [side for side in sides if side.ahead and not side.busy]
+    sides: Sequence[_Side]
+    end: Callable[[_Side], None]
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    failures: list[BaseException] = field(default_factory=list)
+    ended: bool = False
+
+    def feed(
+        self,
+        batches: Iterable[pl.DataFrame],
+        threads: int,
+        cancel: threading.Event,
+        tell: _Teller,
+    ) -> None:
+        """Feed all batches and wait until every side has come to its end."""
+        workers = [
+            threading.Thread(target=self._work, name="lambda-replay-side", daemon=True)
+            for _ in range(min(threads, len(self.sides)))
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            for batch in batches:
+                if cancel.is_set():
+                    self._fail(Cancelled())
+                self._give(batch)
+                if self.failures:
+                    break
+                tell.add(batch.height * len(self.sides), batch)
+            self._give(None)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            with self.changed:
+                self.ended = True
+                self.changed.notify_all()
+            for worker in workers:
+                worker.join()
+        if self.failures:
+            # Which of them saw a bad row first is chance; that the trace is not sorted comes first.
+            unsorted = (one for one in self.failures if isinstance(one, Unsorted))
+            raise next(unsorted, self.failures[0])
+
+    def _fail(self, error: BaseException) -> None:
+        with self.changed:
+            self.failures.append(error)
+            self.changed.notify_all()
+
+    def _give(self, batch: pl.DataFrame | None) -> None:
+        with self.changed:
+            while not self.failures and max(len(side.ahead) for side in self.sides) >= _AHEAD:
+                self.changed.wait()
+            for side in self.sides:
+                side.ahead.append(batch)
+            self.changed.notify_all()
+
+    def _choose(self) -> _Side | None:
+        ready = [side for side in self.sides if side.ahead and not side.busy]
         return max(ready, key=lambda side: len(side.ahead), default=None)
 
-    def work() -> None:
-        while True:
-            with changed:
-                while (side := choose()) is None or failures:
-                    if failures or (ended and not any(one.ahead for one in sides)):
-                        return
-                    changed.wait()
-                side.busy = True
-                batch = side.ahead.popleft()
+    def _take(self) -> tuple[_Side, pl.DataFrame | None] | None:
+        """Wait for a side that has something to do; None where nothing will come any more."""
+        with self.changed:
+            while (side := self._choose()) is None or self.failures:
+                if self.failures or (self.ended and not any(one.ahead for one in self.sides)):
+                    return None
+                self.changed.wait()
+            side.busy = True
+            return side, side.ahead.popleft()
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            side, batch = taken
             try:
                 if batch is not None:
                     side.parts += side.engine.step(batch)
                 else:
                     side.parts += side.engine.end()
-                    end(side)
-            except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
-                with changed:
-                    failures.append(error)
-                    changed.notify_all()
+                    self.end(side)
+            except BaseException as error:  # noqa: BLE001 - raised again on the caller's thread
+                self._fail(error)
                 return
-            with changed:
+            with self.changed:
                 side.busy = False
-                changed.notify_all()
-
-    def give(batch: pl.DataFrame | None) -> None:
-        with changed:
-            while not failures and max(len(side.ahead) for side in sides) >= _AHEAD:
-                changed.wait()
-            for side in sides:
-                side.ahead.append(batch)
-            changed.notify_all()
-
-    workers = [
-        threading.Thread(target=work, name="lambda-replay-side", daemon=True)
-        for _ in range(min(threads, len(sides)))
-    ]
-    for worker in workers:
-        worker.start()
-    try:
-        for batch in batches:
-            if cancel.is_set():
-                raise Cancelled
-            give(batch)
-            tell.add(batch.height * len(sides), batch)
-            if failures:
-                break
-        give(None)
-    except BaseException as error:
-        with changed:
-            failures.append(error)
-        raise
-    finally:
-        ended = True
-        with changed:
-            changed.notify_all()
-        for worker in workers:
-            worker.join()
-    if failures:
-        # Which of them saw a bad row first is chance; that the trace is not sorted comes first.
-        raise next((one for one in failures if isinstance(one, Unsorted)), failures[0])
+                self.changed.notify_all()

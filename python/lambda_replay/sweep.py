@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from lambda_replay.engine import Progress
     from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
 
@@ -50,6 +52,8 @@ def sweep(
     output: str | os.PathLike[str] | None = None,
     scheduler: str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> pl.DataFrame:
     """Replay a trace under every combination of some values.
 
@@ -70,6 +74,10 @@ def sweep(
         themselves, under the same name.
     progress
         Told how far all replays together are, in rows.
+    read
+        How the trace is read.
+    bad
+        What becomes of bad rows; afterwards it tells what was found.
 
     Returns
     -------
@@ -112,11 +120,14 @@ def sweep(
     if not chosen:
         pass
     elif scheduler is None:
-        replay_several(trace, chosen, done=finished, progress=progress)
+        replay_several(trace, chosen, done=finished, progress=progress, read=read, bad=bad)
     else:
         from lambda_replay.distributed import replay_on  # noqa: PLC0415 - an extra
 
-        replay_on(scheduler, _paths(trace), chosen, keep)
+        if bad is not None and bad.policy == "quarantine":
+            message = "workers have no file for bad rows: skip them, or put them aside with convert"
+            raise ValueError(message)
+        replay_on(scheduler, _paths(trace), chosen, keep, read=read, bad=bad)
     frame = _frame(given, points, [found[place] for place in range(len(points))])
     if folder is not None:
         folder.finish(frame)
@@ -174,7 +185,8 @@ def points_of(
 def _point(grid: Mapping[str, Sequence[object]], number: int) -> dict[str, object]:
     """Give one combination by its place in the grid."""
     point: dict[str, object] = {}
-    for key, values in reversed(grid.items()):
+    for key in reversed(list(grid)):
+        values = grid[key]
         number, place = divmod(number, len(values))
         point[key] = values[place]
     return {key: point[key] for key in grid}
@@ -187,12 +199,13 @@ def _at(base: Scenario, point: Mapping[str, object]) -> Scenario:
 def _paths(trace: TraceLike) -> list[str]:
     """Name the files of a trace, for those who read it elsewhere."""
     names = list(trace) if isinstance(trace, list | tuple) else [trace]
-    if "-" in names or not all(isinstance(name, str | os.PathLike) for name in names):
+    files = [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]
+    if "-" in files or len(files) < len(names):
         message = (
             "workers read the trace themselves: give the path of a file that they see, or a URL"
         )
         raise ValueError(message)
-    return [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]
+    return files
 
 
 def _frame(

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from conftest import Cli
 
 SCENARIO = ["scenario", *(f"scenario {one}" for one in ("init", "check", "show", "schema"))]
+ANSWERS = ["compare", "sweep", "size", "validate"]
 PAGES = Path(__file__).parent / "help"
 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "run", "inspect", "convert", "generate", "samples", *SCENARIO],
+    ["", "run", *ANSWERS, "inspect", "convert", "generate", "samples", *SCENARIO],
 )
 def test_help_is_the_stored_page(cli: Cli, command: str) -> None:
     answer = cli(*command.split(), "--help")

@@ -16,7 +16,9 @@ from lambda_replay.cli.run import run
 from lambda_replay.cli.samples import samples
 from lambda_replay.cli.scenario import scenario
 from lambda_replay.cli.session import PROGRAM, PipeClosed
+from lambda_replay.cli.size import size
 from lambda_replay.cli.sweep import sweep
+from lambda_replay.cli.validate import validate
 
 __all__ = ["app"]
 
@@ -71,6 +73,9 @@ def app() -> None:
     lambda-replay run trace.parquet -s prod.toml                  your trace, your account
     lambda-replay run trace.parquet --set account.concurrency=500
     lambda-replay compare trace.parquet -s today.toml -s candidate.toml
+    lambda-replay sweep trace.parquet --set account.concurrency=500..2000:100
+    lambda-replay size trace.parquet -s prod.toml --what account
+    lambda-replay validate trace.parquet -s prod.toml
     lambda-replay scenario check prod.toml
 
     What would my AWS Lambda workload have done under another configuration? Replays a trace of
@@ -87,5 +92,7 @@ app.add_command(sweep)
 app.add_command(inspect)
 app.add_command(convert)
 app.add_command(generate)
+app.add_command(size)
+app.add_command(validate)
 app.add_command(scenario)
 app.add_command(samples)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lambda_replay.checks import CheckError, CheckResult, parse
-from lambda_replay.cli.judging import all_checks, block, failed, judge, tell
+from lambda_replay.checks import Check, CheckError, CheckResult, parse
+from lambda_replay.cli.judging import all_checks, block_of, failed, judge, tell
 from lambda_replay.cli.options import (
     check_traces,
     debug_option,
@@ -24,9 +24,10 @@ from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
 from lambda_replay.cli.reading import (
     bad_row_options,
+    bad_rows,
+    read_options,
     reading_options,
     tell_bad_rows,
-    trace_spec,
 )
 from lambda_replay.cli.scenarios import choose
 from lambda_replay.cli.streams import write_result
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _NAME = re.compile(r"[\w.-]+")
+#: Lines of a screen.
+_LINES = 40
 #: Name of the first side where -s does not give any.
 _BASE = "base"
 
@@ -71,10 +74,10 @@ _BASE = "base"
 )
 @output_options("a row per measure")
 @fail_if_option
-@bad_row_options
-@reading_options
 @seed_option
 @quiet_option
+@reading_options
+@bad_row_options
 @debug_option
 def compare(
     *,
@@ -112,11 +115,9 @@ def compare(
     given = [_condition(expression) for expression in fail_if]
     started = time.monotonic()
     with showing_progress(trace, quiet=quiet) as progress:
+        bad = bad_rows(reading, (output,))
         sides = _sides(trace, files, sets)
-        spec = trace_spec(trace, reading, (output,), seed=seed)
-        assert spec.bad is not None, "the command always says what becomes of them"
-        outputs = {"--output": (output, "JSON"), "--bad-rows": (spec.bad.path, "Parquet")}
-        check_outputs(outputs, trace, None)
+        check_outputs({"--output": (output, "JSON")}, trace, None)
         names = list(sides)
         for name, _, expression in given:
             if name is not None and name not in names:
@@ -126,18 +127,26 @@ def compare(
                 raise click.UsageError(message)
         from lambda_replay.compare import compare as work  # noqa: PLC0415 - imports Polars
 
-        found = work(spec, sides, repeat=repeat, seed=seed, metrics=False, progress=progress)
-    spec.bad.write()
-    tell_bad_rows(spec.bad)
-    judged, wrong = _judged(found, given, sides)
+        found = work(
+            list(trace),
+            sides,
+            repeat=repeat,
+            seed=seed,
+            metrics=False,
+            progress=progress,
+            read=read_options(reading, seed=seed),
+            bad=bad,
+        )
+    tell_bad_rows(bad)
+    judged, wrong = _judged(found, given)
     seconds = time.monotonic() - started
-    _answer(found, trace, judged, seconds, kind, output)
+    _answer(found, trace, judged, seconds, kind=kind, output=output)
     if wrong is not None:
         raise wrong
     return max((failed(checks) for checks in judged.values()), default=0)
 
 
-def _condition(text: str) -> tuple[str | None, object, str]:
+def _condition(text: str) -> tuple[str | None, Check, str]:
     """Read ``[NAME@]EXPR``."""
     name, at, rest = text.partition("@")
     if at and _NAME.fullmatch(name.strip()):
@@ -190,11 +199,9 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _judged(
-    found: Comparison, given: list[tuple[str | None, object, str]], sides: dict[str, SideLike]
+    found: Comparison, given: list[tuple[str | None, Check, str]]
 ) -> tuple[dict[str, list[CheckResult]], CheckError | None]:
     """Judge the conditions on every side that was replayed, but the first."""
-    from lambda_replay.checks import Check  # noqa: PLC0415
-
     judged: dict[str, list[CheckResult]] = {}
     wrong: CheckError | None = None
     for name in found.names:
@@ -202,8 +209,7 @@ def _judged(
         mine = [
             check
             for side, check, _ in given
-            if isinstance(check, Check)
-            and (side == name or (side is None and name != found.names[0]))
+            if side == name or (side is None and name != found.names[0])
         ]
         if result is None:
             if mine:
@@ -216,7 +222,6 @@ def _judged(
         wrong = wrong or error
         if checks:
             judged[name] = checks
-    del sides
     return judged, wrong
 
 
@@ -225,6 +230,7 @@ def _answer(
     trace: tuple[str, ...],
     judged: dict[str, list[CheckResult]],
     seconds: float,
+    *,
     kind: str,
     output: Path | None,
 ) -> None:
@@ -250,10 +256,12 @@ def _answer(
         replays = plural(len(found.result) * max(1, len(found.seeds)), "replay")
         head = f"{name_of(trace[0], 40)}: {names} against {name_of(found.names[0], 16)}"
         lines = [f"{head}; {replays} in {took}", ""]
-        for name, checks in judged.items():
-            lines += block(checks, f" {name_of(name, 20)}")
-        lines += [str(found), ""]
-        lines.append("next: the same command with --repeat 5, or --format json for all of it")
+        pairs = [(name, check) for name, checks in judged.items() for check in checks]
+        lines += block_of(pairs)
+        # Two lines are for what follows, one for the shell's prompt.
+        lines += [*found.lines(_LINES - len(lines) - 3), ""]
+        again = "" if len(found.seeds) > 1 else "the same command with --repeat 5; "
+        lines.append(f"next: {again}--format json has all of it")
         write_result("".join(f"{line}\n" for line in lines))
     if kind != "table":
         for checks in judged.values():

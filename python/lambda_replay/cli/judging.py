@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_replay.checks import Check, CheckError, CheckResult, parse
 from lambda_replay.cli.failures import say, warn
-from lambda_replay.lines import WIDTH, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,16 @@ if TYPE_CHECKING:
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
 
-__all__ = ["CHECK_FAILED", "all_checks", "block", "failed", "judge", "judge_result", "tell"]
+__all__ = [
+    "CHECK_FAILED",
+    "all_checks",
+    "block",
+    "block_of",
+    "failed",
+    "judge",
+    "judge_result",
+    "tell",
+]
 
 #: Done, and a condition holds.
 CHECK_FAILED = 99
@@ -63,19 +71,27 @@ def failed(checks: Iterable[CheckResult]) -> int:
 
 def block(checks: Sequence[CheckResult], about: str = "") -> list[str]:
     """Show conditions as a block, those that fail the run first."""
+    return block_of([("", check) for check in checks], about)
+
+
+def block_of(checks: Sequence[tuple[str, CheckResult]], about: str = "") -> list[str]:
+    """Show conditions, each of a side or of none, as one block."""
+    from lambda_replay.lines import WIDTH, name_of  # noqa: PLC0415 - imports rich
+
     if not checks:
         return []
-    ordered = sorted(checks, key=lambda check: (not check.holds, check.value is not None))
-    failing = sum(check.holds for check in checks)
+    ordered = sorted(checks, key=lambda pair: (not pair[1].holds, pair[1].value is not None))
+    failing = sum(check.holds for _, check in checks)
     verdict = f"{failing} of {len(checks)} fail" if failing else f"none of {len(checks)} fails"
     lines = [f"checks        {verdict}{about}"]
-    for check in ordered[:_MOST]:
+    for side, check in ordered[:_MOST]:
         value = check.shown if check.value is not None else "no value, so it cannot hold"
         word = "FAIL" if check.holds else "ok"
-        text = name_of(check.check.text, WIDTH - 22 - len(value))
-        lines.append(f"{'':14}{word:<6}{text}  {value}")
+        whose = f"{name_of(side, 16)}: " if side else ""
+        text = name_of(check.check.text, WIDTH - 22 - len(value) - len(whose))
+        lines.append(f"{'':14}{word:<6}{whose}{text}  {value}")
     if len(ordered) > _MOST:
-        held = sum(check.holds for check in ordered[_MOST:])
+        held = sum(check.holds for _, check in ordered[_MOST:])
         lines.append(f"{'':14}{len(ordered) - _MOST} more, {held} of them failing")
     return [*lines, ""]
 

@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,13 @@ from lambda_replay.cli.options import (
     seed_option,
 )
 from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    read_options,
+    reading_options,
+    tell_bad_rows,
+)
 from lambda_replay.cli.scenarios import choose
 from lambda_replay.cli.streams import write_result
 from lambda_replay.exceptions import show
@@ -87,6 +94,8 @@ _COST = "cost_usd.total"
 @fail_if_option
 @seed_option
 @quiet_option
+@reading_options
+@bad_row_options
 @debug_option
 def sweep(
     *,
@@ -102,6 +111,7 @@ def sweep(
     fail_if: tuple[str, ...],
     seed: int | None,
     quiet: bool,
+    **reading: Any,
 ) -> int:
     """\b
     lambda-replay sweep trace.parquet --set account.concurrency=500,1000,2000
@@ -131,6 +141,7 @@ def sweep(
     started = time.monotonic()
     grid = _grid(sets)
     with showing_progress(trace, quiet=quiet) as progress:
+        bad = bad_rows(reading, ())
         chosen = choose(trace, scenario_file, ())
         from lambda_replay.sweep import pareto_front  # noqa: PLC0415 - imports Polars
         from lambda_replay.sweep import sweep as work  # noqa: PLC0415
@@ -146,12 +157,15 @@ def sweep(
                 output=output,
                 scheduler=scheduler,
                 progress=progress,
+                read=read_options(reading, seed=seed),
+                bad=bad,
             )
         except ValueError as error:
             if hasattr(error, "exit_code"):
                 raise
             raise click.UsageError(str(error)) from None
         frame = frame.with_columns(pareto_front(frame, _COST, objective))
+    tell_bad_rows(bad)
     failing = _judge(frame, all_checks(given, chosen.scenario), list(grid))
     if kind == "csv":
         from lambda_replay.cli.documents import frame_csv  # noqa: PLC0415
@@ -162,7 +176,14 @@ def sweep(
 
         write_result(to_json({"schema_version": 1, "points": frame.to_dicts()}))
     else:
-        lines = _screen(frame, list(grid), trace, objective, failing, time.monotonic() - started)
+        lines = _screen(
+            frame,
+            list(grid),
+            trace,
+            objective=objective,
+            failing=failing,
+            seconds=time.monotonic() - started,
+        )
         if output is not None:
             lines[-1] = f"all of it: {show(str(output / 'points.parquet'))}"
         write_result("".join(f"{line}\n" for line in lines))
@@ -267,6 +288,7 @@ def _screen(
     frame: pl.DataFrame,
     keys: list[str],
     trace: tuple[str, ...],
+    *,
     objective: str,
     failing: dict[int, list[CheckResult]],
     seconds: float,
@@ -274,19 +296,19 @@ def _screen(
     from lambda_replay.lines import name_of, set_table  # noqa: PLC0415 - imports rich
     from lambda_replay.measures import shown  # noqa: PLC0415
 
-    measures = list(dict.fromkeys([_COST, objective, *_COLUMNS]))[: max(2, 7 - len(keys))]
+    measures = list(dict.fromkeys([_COST, objective, *_COLUMNS]))[: max(2, 6 - len(keys))]
     rows = list(enumerate(frame.to_dicts()))
-    if len(rows) > _MOST_ROWS:
-        # What nothing beats first, then an even choice of the rest, in their order.
-        front = [place for place, row in rows if row["pareto"]][:_MOST_ROWS]
-        others = [place for place, row in rows if not row["pareto"]]
-        room = _MOST_ROWS - len(front)
-        even = others[:: max(1, -(-len(others) // room))] if room > 0 else []
-        shown_places = {*front, *even[:room]}
-    else:
-        shown_places = {place for place, _ in rows}
+    # Where there are too many, an even choice with both ends.
+    many = len(rows)
+    room = min(many, _MOST_ROWS)
+    shown_places = {at * (many - 1) // max(1, room - 1) for at in range(room)}
+    candidates = [place for place, row in rows if row["pareto"] and place not in failing]
+    cheapest = min(candidates, key=lambda place: rows[place][1][_COST], default=None)
+    if cheapest is not None:
+        shown_places.add(cheapest)
     short = [key.rpartition(".")[2] if len(keys) == 1 else key.split(".", 1)[-1] for key in keys]
-    table = [[*(name_of(key, 22) for key in short), *measures, "", ""]]
+    marks = [""] * (2 if failing else 1)
+    table = [[*(name_of(key, 22) for key in short), *marks, *measures]]
     for place, row in rows:
         if place in shown_places:
             mark = "pareto" if row["pareto"] else ""
@@ -294,9 +316,9 @@ def _screen(
             table.append(
                 [
                     *(name_of(str(row[key]), 22) for key in keys),
-                    *(shown(name, row[name]) for name in measures),
                     mark,
-                    fail,
+                    *([fail] if failing else []),
+                    *(shown(name, row[name]) for name in measures),
                 ]
             )
     took = span(timedelta(seconds=seconds))
@@ -305,15 +327,15 @@ def _screen(
         word = f"{len(failing)} of {plural(len(rows), 'point')} fail"
         texts = dict.fromkeys(check.check.text for held in failing.values() for check in held)
         lines += [f"checks        {word}: {name_of('; '.join(texts), 60)}", ""]
-    lines += set_table(table)
+    lines += set_table(table, left=len(keys) + len(marks))
     if len(shown_places) < len(rows):
         lines.append(f"{len(rows) - len(shown_places)} more with --format csv")
     lines.append("")
     lines.append(f"pareto: no other point has both less {objective} and less {_COST}")
-    cheapest = frame.filter(frame["pareto"]).sort(_COST, nulls_last=True).head(1)
-    if cheapest.height:
-        row = cheapest.row(0, named=True)
+    if cheapest is not None:
+        row = rows[cheapest][1]
         sets = ", ".join(f"{key}={row[key]}" for key in keys)
         cost, reached = shown(_COST, row[_COST]), shown(objective, row[objective])
-        lines.append(f"cheapest: {name_of(sets, 60)} at {cost}, {objective} {reached}")
+        what = "cheapest that passes" if failing else "cheapest"
+        lines.append(f"{what}: {name_of(sets, 60)} at {cost}, {objective} {reached}")
     return [*lines, "", "next: the same command with -o DIR keeps finished points"]

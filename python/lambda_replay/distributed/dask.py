@@ -6,6 +6,7 @@ scenarios, so that doing it again changes nothing.
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lambda_replay.checks import Number
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
 
 __all__ = ["replay_on", "task"]
 
@@ -27,7 +30,13 @@ _TASKS_PER_WORKER: Final = 4
 _CONNECT_S: Final = 10
 
 
-def task(traces: list[str], scenarios: list[Scenario], version: str) -> list[dict[str, Any]]:
+def task(
+    traces: list[str],
+    scenarios: list[Scenario],
+    version: str,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
+) -> list[dict[str, Any]]:
     """Replay some points; runs on a worker.
 
     Raises
@@ -40,7 +49,7 @@ def task(traces: list[str], scenarios: list[Scenario], version: str) -> list[dic
     if version != _core.__version__:
         message = f"a worker has lambda-replay {_core.__version__}, the client {version}"
         raise ResourceError(message, hint="install one version everywhere")
-    found = replay_several(traces, scenarios, threads=1)
+    found = replay_several(traces, scenarios, threads=1, read=read, bad=bad)
     return [{"trace": one.summary.trace, "measures": flat(one.summary.to_dict())} for one in found]
 
 
@@ -49,6 +58,9 @@ def replay_on(
     traces: Sequence[str],
     scenarios: Sequence[Scenario],
     done: Callable[[int, dict[str, Number | None], dict[str, Any]], None],
+    *,
+    read: ReadOptions | None = None,
+    bad: BadRows | None = None,
 ) -> None:
     """Replay a trace under several scenarios on a cluster.
 
@@ -62,6 +74,8 @@ def replay_on(
         The points.
     done
         Told of each as soon as it is there: its place, its measures, its trace.
+    read, bad
+        How the trace is read, and what becomes of bad rows.
 
     Raises
     ------
@@ -69,13 +83,14 @@ def replay_on(
         Dask is not installed, the scheduler is not reached, has no workers, or gave up.
     """
     try:
-        from distributed import Client, KilledWorker, as_completed  # noqa: PLC0415 - an extra
+        # An extra, and its functions have no types.
+        cluster: Any = importlib.import_module("distributed")
     except ImportError:
         message = "a scheduler needs Dask, which is not installed"
         hint = "pip install 'lambda-replay[dask]'"
         raise ResourceError(message, code="LR-R-DASK", hint=hint) from None
     try:
-        client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
+        client: Any = cluster.Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         message = f"the scheduler {show(scheduler)} is not reached: {error}"
         hint = "start one with: dask scheduler, and workers with: dask worker tcp://HOST:8786"
@@ -97,15 +112,17 @@ def replay_on(
                 paths,
                 [scenarios[place] for place in group],
                 _core.__version__,
+                read,
+                bad,
                 pure=False,
             ): group
             for group in places
         }
         try:
-            for future in as_completed(futures, loop=client.loop):
+            for future in cluster.as_completed(futures, loop=client.loop):
                 for place, found in zip(futures[future], future.result(), strict=True):
                     done(place, found["measures"], found["trace"])
-        except KilledWorker as error:
+        except cluster.KilledWorker as error:
             message = f"the cluster gave up on a part of the sweep: {error}"
             hint = "workers that die again and again mostly lack memory"
             raise ResourceError(message, code="LR-R-WORKERS", hint=hint) from None

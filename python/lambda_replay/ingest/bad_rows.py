@@ -103,6 +103,11 @@ class BadRows:
             raise TraceError(message, code="LR-T-OPTION")
         return cls(policy, most, path)
 
+    def forget(self) -> None:
+        """Forget what was found: the trace is read again."""
+        self.found.clear()
+        self._kept.clear()
+
     @property
     def count(self) -> int:
         """How many there are."""

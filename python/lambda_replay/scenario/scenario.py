@@ -142,7 +142,7 @@ class Scenario:
         ScenarioError
             With every problem of the new scenario.
         """
-        changes = []
+        changes: list[tuple[KeyPath, object, Location]] = []
         for key, value in values.items():
             try:
                 changes.append((parse_key(key), value, Location()))

@@ -52,7 +52,7 @@ def holders(result: ReplayResult, look: Look) -> list[str]:
         f" (at most {count(row['held_max'])})"
         for row in worst.head(3).to_dicts()
     ]
-    waiting = worst["waiting_mean"].sum()
+    waiting = float(worst["waiting_mean"].sum())
     if waiting:
         parts.append(f"runs that waited for a record {mean(waiting)}")
     if worst.height > 3:

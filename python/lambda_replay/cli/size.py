@@ -1,0 +1,158 @@
+"""``lambda-replay size``: how large a limit must be."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lambda_replay.checks import parse
+from lambda_replay.cli.judging import all_checks, block, failed, judge_result, tell
+from lambda_replay.cli.options import (
+    check_traces,
+    debug_option,
+    fail_if_option,
+    output_options,
+    quiet_option,
+    scenario_option,
+    seed_option,
+    set_option,
+)
+from lambda_replay.cli.outputs import check_outputs
+from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    tell_bad_rows,
+)
+from lambda_replay.cli.scenarios import choose
+from lambda_replay.cli.streams import write_result
+from lambda_replay.figures import plural, span
+
+__all__ = ["size"]
+
+
+@click.command(short_help="Say how large a limit must be, and prove it by replaying.")
+@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@scenario_option
+@set_option
+@click.option(
+    "--what",
+    type=click.Choice(
+        ["account", "reserved", "provisioned", "downstream", "maximum_concurrency", "shards"]
+    ),
+    default="account",
+    show_default=True,
+    help="Which limit.",
+)
+@click.option("--function", metavar="F", help="Whose reserved or provisioned concurrency.")
+@click.option("--source", metavar="E", help="Whose maximum concurrency or shards.")
+@click.option("--downstream", metavar="D", help="Which table of [downstream] to protect.")
+@click.option(
+    "--target",
+    metavar="EXPR",
+    help="What is to hold, or cheapest. Default: throttles <= 0; provisioned: no cold starts.",
+)
+@output_options("the sizes that were replayed")
+@fail_if_option
+@seed_option
+@quiet_option
+@bad_row_options
+@debug_option
+def size(
+    *,
+    trace: tuple[str, ...],
+    scenario_file: str | None,
+    sets: tuple[str, ...],
+    what: str,
+    function: str | None,
+    source: str | None,
+    downstream: str | None,
+    target: str | None,
+    output: Path | None,
+    kind: str,
+    fail_if: tuple[str, ...],
+    seed: int | None,
+    quiet: bool,
+    **reading: Any,
+) -> int:
+    """\b
+    lambda-replay size trace.parquet -s prod.toml
+    lambda-replay size trace.parquet --what reserved --function api --target 'throttle_rate <= 0.1%'
+    lambda-replay size trace.parquet --what provisioned --function api --target cheapest
+    lambda-replay size trace.parquet -s prod.toml --what downstream --downstream orders-db
+
+    Say how large a limit must be, and prove it by replaying that size and its neighbours.
+
+    The answer is the smallest size from which on every larger one, up to the demand's peak, meets
+    the target; where a smaller one meets it too, that is said, with the sizes between that fail.
+    For downstream it is the largest cap up to which every smaller one keeps within the limit.
+
+    EXPR is as in run and is about the whole account unless it begins with function=NAME:. Those of
+    --fail-if are judged on the replay of the answer.
+
+    \b
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
+    4 cannot read, write or fit, 1 a bug.
+    """  # noqa: D205, D301, D400 - what the help page prints, examples first
+    check_traces(trace)
+    given = [parse(expression) for expression in fail_if]
+    started = time.monotonic()
+    with showing_progress(trace, quiet=quiet) as progress:
+        bad = bad_rows(reading, (output,))
+        chosen = choose(trace, scenario_file, sets)
+        check_outputs({"--output": (output, "JSON")}, trace, scenario_file)
+        from lambda_replay.size import size as work  # noqa: PLC0415 - imports Polars
+
+        found = work(
+            list(trace),
+            chosen.scenario,
+            what=what,  # type: ignore[arg-type]  # click has checked it
+            function=function,
+            source=source,
+            downstream=downstream,
+            target=target,
+            seed=seed,
+            progress=progress,
+            bad=bad,
+        )
+    tell_bad_rows(bad)
+    checks = all_checks(given, chosen.scenario)
+    judged, wrong = judge_result(checks, found.result) if found.result else ([], None)
+    from lambda_replay.cli.documents import frame_csv, to_json  # noqa: PLC0415 - imports Polars
+    from lambda_replay.lines import name_of  # noqa: PLC0415
+    from lambda_replay.output import atomic_path  # noqa: PLC0415
+
+    document = {**found.to_dict(), "checks": [check.to_dict() for check in judged]}
+    if output is not None:
+        with atomic_path(output) as temporary:
+            temporary.write_text(to_json(document), encoding="utf-8")
+    if kind == "json":
+        write_result(to_json(document))
+    elif kind == "csv":
+        write_result(frame_csv(found.table))
+    else:
+        took = span(timedelta(seconds=time.monotonic() - started))
+        sizes = plural(found.table.height, "size")
+        lines = [f"{name_of(trace[0], 60)}: {sizes} replayed in {took}", ""]
+        lines += [*block(judged, " at that size"), *str(found).splitlines(), ""]
+        lines.append(_next(found.what, found.value, found.key))
+        write_result("".join(f"{line}\n" for line in lines))
+    if kind != "table":
+        tell(judged)
+    if wrong is not None:
+        raise wrong
+    return failed(judged)
+
+
+def _next(what: str, value: int | None, key: str) -> str:
+    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+
+    if value is None:
+        return "next: the same command with another --target"
+    if what == "downstream":
+        return "next: lambda-replay compare with those caps says who waits for them"
+    return f"next: lambda-replay compare ... --set new:{name_of(f'{key}={value}', 60)}"

@@ -1,0 +1,142 @@
+"""``lambda-replay validate``: hold a replay against what really happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lambda_replay.checks import parse
+from lambda_replay.cli.judging import all_checks, block, failed, judge, tell
+from lambda_replay.cli.options import (
+    check_traces,
+    debug_option,
+    fail_if_option,
+    output_options,
+    quiet_option,
+    scenario_option,
+    seed_option,
+    set_option,
+)
+from lambda_replay.cli.outputs import check_outputs
+from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import (
+    bad_row_options,
+    bad_rows,
+    read_options,
+    reading_options,
+    tell_bad_rows,
+)
+from lambda_replay.cli.scenarios import choose
+from lambda_replay.cli.streams import write_result
+
+__all__ = ["validate"]
+
+
+@click.command(short_help="Hold a replay against what really happened.")
+@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@scenario_option
+@set_option
+@click.option(
+    "--observed",
+    metavar="METRICS",
+    help="CloudWatch metrics by minute, Parquet or CSV: timestamp, function, Invocations, ...",
+)
+@click.option(
+    "--fit",
+    metavar="WHAT,...",
+    default="",
+    help="Find settings from the observations: idle, init, lifetime, client.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    metavar="PCT",
+    help="Relative error that is still right, in percent.",
+)
+@output_options("a row per series and function")
+@fail_if_option
+@seed_option
+@quiet_option
+@reading_options
+@bad_row_options
+@debug_option
+def validate(
+    *,
+    trace: tuple[str, ...],
+    scenario_file: str | None,
+    sets: tuple[str, ...],
+    observed: str | None,
+    fit: str,
+    tolerance: float,
+    output: Path | None,
+    kind: str,
+    fail_if: tuple[str, ...],
+    seed: int | None,
+    quiet: bool,
+    **reading: Any,
+) -> int:
+    """\b
+    lambda-replay validate trace.parquet -s prod.toml
+    lambda-replay validate trace.parquet --observed cloudwatch.csv --tolerance 5
+    lambda-replay validate trace.parquet --fit idle,init
+
+    Hold a replay against what really happened: by the columns cold_start, throttled and init_ms of
+    the trace, and by CloudWatch's metrics where they are given.
+
+    EXPR of --fail-if is as in run, and is judged on the replay.
+
+    \b
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
+    4 cannot read, write or fit, 1 a bug.
+    """  # noqa: D205, D301, D400 - what the help page prints, examples first
+    check_traces(trace)
+    given = [parse(expression) for expression in fail_if]
+    wanted = tuple(dict.fromkeys(one.strip() for one in fit.split(",") if one.strip()))
+    if "-" in trace:
+        message = "validate reads the trace more than once, so it cannot be standard input"
+        raise click.UsageError(message)
+    with showing_progress(trace, quiet=quiet):
+        bad = bad_rows(reading, (output,))
+        chosen = choose(trace, scenario_file, sets)
+        check_outputs({"--output": (output, "JSON")}, trace, scenario_file)
+        from lambda_replay.validate import validate as work  # noqa: PLC0415 - imports Polars
+
+        found = work(
+            list(trace),
+            chosen.scenario,
+            observed=observed,
+            tolerance=tolerance / 100,
+            fit=wanted,
+            seed=seed,
+            read=read_options(reading, seed=seed),
+            bad=bad,
+        )
+    tell_bad_rows(bad)
+    checks = all_checks(given, chosen.scenario)
+    judged, wrong = judge(checks, found.summary, found.functions)
+    from lambda_replay.cli.documents import frame_csv, to_json  # noqa: PLC0415 - imports Polars
+    from lambda_replay.lines import name_of  # noqa: PLC0415
+    from lambda_replay.output import atomic_path  # noqa: PLC0415
+
+    document = {**found.to_dict(), "checks": [check.to_dict() for check in judged]}
+    if output is not None:
+        with atomic_path(output) as temporary:
+            temporary.write_text(to_json(document), encoding="utf-8")
+    if kind == "json":
+        write_result(to_json(document))
+    elif kind == "csv":
+        write_result(frame_csv(found.table))
+    else:
+        lines = [name_of(trace[0], 80), "", *block(judged), *str(found).splitlines(), ""]
+        more = "--format json has every function and hour"
+        lines.append(f"next: {more}" if wanted else f"next: --fit idle,init finds settings; {more}")
+        write_result("".join(f"{line}\n" for line in lines))
+    if kind != "table":
+        tell(judged)
+    if wrong is not None:
+        raise wrong
+    return failed(judged)
