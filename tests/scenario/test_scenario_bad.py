@@ -578,9 +578,7 @@ BAD: list[tuple[str, int, int, str, list[str], str]] = [
         1,
         2,
         "xyzzy",
-        [
-            "unknown key; known here: account, changes, checks, defaults, downstream, event_sources"
-        ],
+        ["unknown key; known here: account, changes, checks, defaults, downstream, event_sources"],
         "LR-S003",
     ),
     (

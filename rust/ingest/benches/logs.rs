@@ -54,7 +54,7 @@ fn report(text: &mut String, number: u64, state: &mut u64) {
         duration / 100 + 1,
         40 + next(state) % 60
     );
-    if number % 50 == 0 {
+    if number.is_multiple_of(50) {
         let _ = write!(text, "Init Duration: {}.04 ms\t", 100 + next(state) % 400);
     }
     text.push('\n');

@@ -42,6 +42,7 @@ pub(crate) struct Replay {
 impl Replay {
     #[new]
     #[pyo3(signature = (account, *, outcomes, attempts, function_minutes, blame = false))]
+    #[allow(clippy::fn_params_excessive_bools)] // Python gives them by name.
     fn new(
         account: Account<'_>,
         outcomes: bool,
