@@ -43,10 +43,12 @@ _COSTS = "requests duration provisioned other adjustment total".split()
 #: What shared records came to, by unit.
 _STATE: Final[dict[Unit, list[str]]] = {
     "count": (
-        "runs writers waits conflicts longest_queue time_outs blocked_mean blocked_max throttles"
+        "runs writers waits conflicts longest_queue longest_chain time_outs blocked_mean blocked_max"
+        " throttles"
     ).split(),
     "s": ["wait_s", "wait_billed_s"],
     "ms": ["longest_wait_ms"],
+    "USD": ["wait_billed_usd"],
 }
 _SPANS = "wait_ms duration_ms async_age_ms iterator_age_ms".split()
 

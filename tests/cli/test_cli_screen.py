@@ -24,7 +24,7 @@ HOSTILE = [
     "\u202eoverride\u202c\u200b\ufeff",
     "名前" * 60,
     "e\u0301" * 200,
-    "a" * 5_000,
+    "a" * 1_000,
     "$(rm -rf /) `id` ${{ secrets }} <script>alert(1)</script>",
     "../../etc/cron.d/x",
     " ",

@@ -119,7 +119,9 @@ proptest! {
         let config = bench.config().clone();
         let KindConfig::Stream(stream) = config.kind.clone() else { unreachable!("a stream") };
         if stream.tumbling_window.is_some() {
-            rows.iter_mut().for_each(|row| row.filtered = 0);
+            for row in &mut rows {
+                row.filtered = 0;
+            }
         }
         let log = bench.run(&rows);
         let end = |row: u64| log.of(row);
