@@ -27,7 +27,6 @@ HOSTILE = [
     "a" * 1_000,
     "$(rm -rf /) `id` ${{ secrets }} <script>alert(1)</script>",
     "../../etc/cron.d/x",
-    " ",
     "😀👩‍👩‍👧‍👦",
 ]
 
