@@ -38,7 +38,7 @@ def test_a_missing_column_is_named_with_those_there_are(missing: str) -> None:
 def test_a_column_of_nearly_that_name_is_suggested(column: str, near: str) -> None:
     error = refused(good().rename({column: near}), "LR-T-COLUMN")
     assert error.column == column
-    assert error.hint == f"rename {near!r} to {column!r}"
+    assert error.hint == f"rename {near!r} to {column!r}; or: --map {column}={near}"
 
 
 @pytest.mark.parametrize("near", ["ts", "time"])
