@@ -798,7 +798,7 @@ impl Replay {
     /// What each shard, partition, group or queue came to. Complete once the replay is finished.
     pub fn source_units(&self) -> Vec<UnitRow> {
         let units = self.sources.units() as usize;
-        let busiest = self.sources.hub.key_counts.busiest(units);
+        let busiest = self.sources.hub.key_counts.busiest(units, &self.sources.hub.keys);
         let mut rows = Vec::new();
         for (source, one) in (0..).zip(&self.sources.list) {
             for (unit, figures) in (0..).zip(&one.figures) {

@@ -6,6 +6,7 @@ use crate::meters::Distribution;
 use crate::metrics::Minute;
 use crate::outcome::OutcomeKind;
 use crate::request::NO_KEY;
+use crate::sources::record::Keys;
 use crate::time::Micros;
 
 /// What stands in one unit at the moment: what every record that lands touches.
@@ -99,13 +100,14 @@ impl KeyCounts {
         self.owned.get(key.wrapping_add(1) as usize).map_or(0, |(unit, _)| u64::from(*unit))
     }
 
-    /// The busiest key of each unit and its records; of equals the one with the lowest code.
-    pub fn busiest(&self, units: usize) -> Vec<Option<(u32, u32)>> {
+    /// The busiest key of each unit and its records; of equals the one with the lowest hash, since
+    /// codes depend on how the trace was read.
+    pub fn busiest(&self, units: usize, keys: &Keys) -> Vec<Option<(u32, u32)>> {
         let mut busiest: Vec<Option<(u32, u32)>> = vec![None; units];
         let mut offer = |unit: u32, key: u32, count: u32| {
             let best = &mut busiest[unit as usize];
             let better = best.is_none_or(|(other, most)| {
-                count > most || count == most && key.wrapping_add(1) < other.wrapping_add(1)
+                count > most || count == most && keys.hash(key) < keys.hash(other)
             });
             if better {
                 *best = Some((key, count));
@@ -117,7 +119,7 @@ impl KeyCounts {
             }
         }
         let mut others: Vec<_> = self.others.iter().collect();
-        others.sort_unstable();
+        others.sort_unstable_by_key(|((unit, key), _)| (*unit, *key));
         for ((unit, key), count) in others {
             offer(*unit, *key, *count);
         }
@@ -235,6 +237,10 @@ mod tests {
         for (key, unit) in [(NO_KEY, 0), (3, 1), (3, 1), (4, 1), (3, 0), (3, 0), (4, 1)] {
             counts.count(key, unit);
         }
-        assert_eq!(counts.busiest(3), [Some((3, 2)), Some((3, 2)), None]);
+        let mut keys = Keys::default();
+        for hash in [0, 0, 0, 2, 1] {
+            keys.add(hash, 1);
+        }
+        assert_eq!(counts.busiest(3, &keys), [Some((3, 2)), Some((4, 2)), None]);
     }
 }
