@@ -43,7 +43,7 @@ test-rust: ## unit and property tests of the core
 	cargo test --locked --quiet
 
 test-python: ## everything that goes through Python
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 soak: ## the oracle on EXAMPLES drawn scenarios (100,000)
 	LAMBDA_REPLAY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/differential
