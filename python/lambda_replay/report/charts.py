@@ -63,7 +63,10 @@ def _rows(frame: pl.DataFrame) -> Rows:
 
 
 def _data(rows: Iterable[dict[str, Any]]) -> Any:
-    return altair().InlineData(values=list(rows))
+    """Give rows as data of a chart; they are ours, and checking each against a schema takes seconds."""
+    alt = altair()
+    with alt.utils.schemapi.debug_mode(False):
+        return alt.InlineData(values=list(rows))
 
 
 #: Midnights by their day, other instants by their hour, in UTC as all of the results.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -47,7 +48,7 @@ class _Body:
         self.add('<div class="charts">')
         for title, said, chart in there:
             name = f"chart-{len(self.specs)}"
-            spec = chart.to_dict()
+            spec = chart.to_dict(validate=False)
             spec["autosize"] = {"type": "fit-x", "contains": "padding"}
             spec["description"] = title
             self.specs[name] = spec
@@ -97,6 +98,14 @@ def page(material: Material, *, title: str = "") -> str:
     else, so that a text that got past the escaping could still not run, load or send anything.
     """
     check_extra()
+    # Putting Vega together takes seconds, and so does reading the metrics.
+    with ThreadPoolExecutor(1) as worker:
+        vega = worker.submit(_vega)
+        body = _body(material, title)
+        return _document(body, _title(material, title), vega.result())
+
+
+def _body(material: Material, title: str) -> _Body:
     body = _Body()
     _head(body, material, title)
     for at, one in enumerate(material.comparisons):
@@ -105,7 +114,7 @@ def page(material: Material, *, title: str = "") -> str:
         _sweep(body, found, at)
     for at, run in enumerate(material.runs):
         _run(body, run, at, alone=len(material.runs) == 1 and not material.comparisons)
-    return _document(body, _title(material, title))
+    return body
 
 
 def _title(material: Material, title: str) -> str:
@@ -246,8 +255,8 @@ def _json(value: object) -> str:
     return written
 
 
-def _document(body: _Body, title: str) -> str:
-    vega, script, style = _vega(), _own("page.js"), _own("page.css")
+def _document(body: _Body, title: str, vega: str) -> str:
+    script, style = _own("page.js"), _own("page.css")
     policy = (
         f"default-src 'none'; script-src {_digest(vega)} {_digest(script)};"
         f" style-src {_digest(style)}; base-uri 'none'; form-action 'none'"
