@@ -1,6 +1,7 @@
 """One function starves the others: what would a cap on it change, and for whom?
 
-Compares the account of today with one in which the largest function has a reservation of its own.
+Compares eight times the traffic of today with the same under a reservation for the largest
+function, which is a cap as well.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ NOISY = "queue-1fa065"
 
 def answer(trace: str) -> tuple[lr.Comparison, pl.DataFrame]:
     """Give the comparison, and how many functions it is better and worse for, by measure."""
-    today = lr.Scenario(account={"concurrency": 115})
-    capped = today.with_(f"functions.{NOISY}.reserved_concurrency", 12)
+    today = lr.Scenario(account={"concurrency": 115}, replay={"load": 8.0})
+    capped = today.with_(f"functions.{NOISY}.reserved_concurrency", 15)
     found = lr.compare(trace, {"today": today, "capped": capped})
     by_measure = found.functions.group_by("measure", "verdict").agg(pl.len().alias("functions"))
     return found, by_measure.sort("measure", "verdict")

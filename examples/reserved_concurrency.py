@@ -1,7 +1,7 @@
 """How much reserved concurrency should this function have, and what would N have done?
 
-Replays the trace under several sizes over one decode, and gives the smallest one that refuses
-nothing of the function, with what it leaves to the others.
+Replays the trace under several sizes and gives, for each, what is refused of the function and of
+all others, and how high its concurrency went.
 """
 
 from __future__ import annotations
