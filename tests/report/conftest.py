@@ -88,7 +88,13 @@ def look(chromium: str, tmp_path: Path) -> Look:
     def seen(page: Path) -> Seen:
         done = subprocess.run(
             [
-                *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+                *(
+                    chromium,
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                ),
                 *("--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1280,2000"),
                 *("--virtual-time-budget=10000", "--enable-logging=stderr", "--dump-dom"),
                 *(f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()),

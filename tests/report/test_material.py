@@ -139,7 +139,15 @@ def test_a_missing_extra_is_named_before_any_work(folder: Path) -> None:
 
 def test_a_run_without_a_page_imports_no_charts(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "lambda_replay", "run", folder / "trace.parquet"],
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            "lambda_replay",
+            "run",
+            folder / "trace.parquet",
+        ],
         capture_output=True,
         text=True,
         timeout=60,

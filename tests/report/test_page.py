@@ -140,7 +140,9 @@ def test_tables_sort_in_a_browser(written: Path, look: Look, tmp_path: Path) -> 
         page.replace(own, clicks).replace(digest(own), digest(clicks)), encoding="utf-8"
     )
     dom = look(changed).dom
-    head = re.search(r'<th scope="col" aria-sort="ascending"><button type="button">invocations', dom)
+    head = re.search(
+        r'<th scope="col" aria-sort="ascending"><button type="button">invocations', dom
+    )
     assert head is not None
     body = dom[head.end() :].split("</tbody>")[0]
     rows = re.findall(r"<tr><td[^>]*>.*?</td><td[^>]*>.*?</td><td data-v=\"(\d+)\">", body)

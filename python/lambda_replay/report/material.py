@@ -152,8 +152,8 @@ def of_result(
         functions=result.functions,
         keys=result.keys,
         blame=result.blame,
-        sources=getattr(result, "sources", None),
-        source_metrics=getattr(result, "source_metrics", None),
+        sources=result.sources,
+        source_metrics=result.source_metrics,
         notes=notes or {},
         checks=checks,
     )
