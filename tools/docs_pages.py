@@ -1,7 +1,7 @@
 """Pages of the documentation that are made from the code while it is built.
 
-They are not kept in the repository, so none of them can be out of date: commands from Click, columns
-from the schemas, the Python interface from its docstrings, examples from their files.
+They are not kept in the repository, so none of them can be out of date: commands from Click,
+columns from the schemas, the Python interface from its docstrings, examples from their files.
 """
 
 from __future__ import annotations
@@ -69,8 +69,7 @@ def schemas() -> str:
     """Give names and types of the columns of every table."""
     parts = [
         "# Types of columns\n",
-        "As Polars has them. What each column means, its unit and when it is null stands in"
-        " [columns](../columns.md).\n",
+        "As Polars has them; [columns](../columns.md) says what each means.\n",
     ]
     for name, value in sorted(vars(schema).items()):
         if isinstance(value, pl.Schema):
@@ -115,8 +114,7 @@ def examples() -> str:
     """Give the example scripts, each under the question that it answers."""
     parts = [
         "# Examples\n",
-        "Each script runs as it stands, on the trace that ships with the package or on one that is"
-        " given to it. The tests run all of them.\n",
+        "Each runs as it stands, on the trace of the package or on one that is given to it.\n",
     ]
     for path in sorted(_EXAMPLES.glob("*.py")):
         source = path.read_text(encoding="utf-8")

@@ -62,7 +62,7 @@ class Seen:
 
     @property
     def text(self) -> str:
-        return html.unescape(re.sub(r"<script.*?</script>|<[^>]*>", " ", self.dom, flags=re.S))
+        return html.unescape(re.sub(r"<script.*?</script>|<[^>]*>", " ", self.dom, flags=re.DOTALL))
 
     @property
     def charts(self) -> str | None:
@@ -99,6 +99,7 @@ def look(chromium: str, tmp_path: Path) -> Look:
                 *("--virtual-time-budget=10000", "--enable-logging=stderr", "--dump-dom"),
                 *(f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()),
             ],
+            check=False,
             capture_output=True,
             text=True,
             timeout=120,

@@ -96,7 +96,7 @@ def test_names_are_data(written: Path, result: lr.ReplayResult) -> None:
     page = written.read_text(encoding="utf-8")
     assert EVIL not in page
     assert "<img" not in page.replace(page[page.index("<script>") :], "")
-    data = re.search(r'<script type="application/json" id="charts">(.*?)</script>', page, re.S)
+    data = re.search(r'<script type="application/json" id="charts">(.*?)</script>', page, re.DOTALL)
     assert data is not None
     specs = json.loads(data[1])
     names = {row.get("function") for spec in specs.values() for row in _values(spec)}
@@ -126,7 +126,7 @@ def test_a_browser_draws_every_chart_and_complains_of_nothing(written: Path, loo
 def test_tables_sort_in_a_browser(written: Path, look: Look, tmp_path: Path) -> None:
     page = written.read_text(encoding="utf-8")
     # The policy forbids a script of the test: it is put into the page's own, with its digest.
-    own = re.findall(r"<script>(.*?)</script>", page, re.S)[-1]
+    own = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)[-1]
     clicks = own + (
         "\nfor (const head of document.querySelectorAll('th button'))"
         " if (head.textContent === 'invocations') { head.click(); head.click(); }"

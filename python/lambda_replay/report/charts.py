@@ -63,7 +63,7 @@ def _rows(frame: pl.DataFrame) -> Rows:
 
 
 def _data(rows: Iterable[dict[str, Any]]) -> Any:
-    """Give rows as data of a chart; they are ours, and checking each against a schema takes seconds."""
+    """Give rows as data of a chart, without the check against a schema, which takes seconds."""
     alt = altair()
     with alt.utils.schemapi.debug_mode(False):
         return alt.InlineData(values=list(rows))
