@@ -135,7 +135,7 @@ def concurrency(run: RunMaterial, theme: Theme = LIGHT) -> Any | None:
         .mark_line(interpolate="step-after", strokeWidth=1.5)
         .encode(
             _time(),
-            alt.Y("value:Q", title="peak per point"),
+            alt.Y("value:Q", title="peak per point", axis=alt.Axis(tickMinStep=1)),
             _colour(labels, theme, lines=True),
             tooltip=[
                 _when(),
@@ -329,16 +329,13 @@ def waits(run: RunMaterial, theme: Theme = LIGHT) -> Any | None:
                     "shown": shown(f"{key}.{name}", values[name]),
                 }
                 for name in _PERCENTILES
-                if values[name] is not None
+                # Zero has no place on a logarithmic scale.
+                if values[name]
             ]
     if not rows:
         return None
     names = list(dict.fromkeys(row["what"] for row in rows))
-    # Zero has no place on a logarithmic scale; it stands at the least value drawn.
-    least = min((row["ms"] for row in rows if row["ms"] > 0), default=1.0)
-    for row in rows:
-        row["drawn"] = max(row["ms"], least)
-    greatest = max(row["drawn"] for row in rows)
+    least, greatest = min(row["ms"] for row in rows), max(row["ms"] for row in rows)
     powers = [
         10.0**at for at in range(math.floor(math.log10(least)), math.ceil(math.log10(greatest)) + 1)
     ]
@@ -348,7 +345,7 @@ def waits(run: RunMaterial, theme: Theme = LIGHT) -> Any | None:
         .encode(
             alt.X("at:O", sort=list(_PERCENTILES), title="percentile", axis=alt.Axis(labelAngle=0)),
             alt.Y(
-                "drawn:Q",
+                "ms:Q",
                 title="milliseconds",
                 scale=alt.Scale(type="log"),
                 axis=alt.Axis(format=",~g", values=powers),

@@ -210,7 +210,11 @@ def _run(body: _Body, run: RunMaterial, at: int, *, alone: bool) -> None:
 
 def _charts(body: _Body, run: RunMaterial) -> None:
     over_time = (
-        ("Concurrency", "peaks; dashed: the account's limit", charts.concurrency(run, PAGE)),
+        (
+            "Concurrency",
+            "peaks; dashed: the account's limit, where it is near",
+            charts.concurrency(run, PAGE),
+        ),
         ("Throttles by function", "429s, retries included", charts.throttles(run, PAGE)),
     )
     body.figures(*over_time, wide=True)
