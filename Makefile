@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXAMPLES ?= 100000
 
-.PHONY: help setup build build-debug fmt lint types test test-rust test-python soak bench bench-rust check clean
+.PHONY: help setup build build-debug fmt lint types test test-rust test-python soak bench bench-rust docs check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 14
@@ -54,6 +54,10 @@ bench: ## benchmarks with the peers in PEERS=DIR beside them
 
 bench-rust: ## the calendar against its alternatives
 	cargo bench
+
+docs: ## the documentation, into target/docs; a broken link stops it
+	$(BIN)/pip install --quiet '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: lint types test ## what CI runs
 

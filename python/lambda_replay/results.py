@@ -14,6 +14,7 @@ from lambda_replay.schema import INSTANT
 
 if TYPE_CHECKING:
     from lambda_replay.engine import Engine
+    from lambda_replay.plot import ResultPlot
     from lambda_replay.scenario import Scenario
 
 __all__ = [
@@ -246,6 +247,13 @@ class ReplayResult:
     scenario: Scenario
     seconds: float
     blame: pl.DataFrame | None = None
+
+    @property
+    def plot(self) -> ResultPlot:
+        """Charts for notebooks; they need the extra ``report``."""
+        from lambda_replay.plot import ResultPlot  # noqa: PLC0415 - few want it
+
+        return ResultPlot(self)
 
     def __repr__(self) -> str:
         s = self.summary

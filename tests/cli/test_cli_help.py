@@ -21,7 +21,7 @@ PAGES = Path(__file__).parent / "help"
 
 @pytest.mark.parametrize(
     "command",
-    ["", "run", *ANSWERS, "inspect", "convert", "generate", "samples", *SCENARIO],
+    ["", "run", *ANSWERS, "report", "inspect", "convert", "generate", "samples", *SCENARIO],
 )
 def test_help_is_the_stored_page(cli: Cli, command: str) -> None:
     answer = cli(*command.split(), "--help")

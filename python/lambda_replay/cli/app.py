@@ -12,6 +12,7 @@ from lambda_replay.cli.compare import compare
 from lambda_replay.cli.convert import convert
 from lambda_replay.cli.generate import generate
 from lambda_replay.cli.inspect import inspect
+from lambda_replay.cli.report import report
 from lambda_replay.cli.run import run
 from lambda_replay.cli.samples import samples
 from lambda_replay.cli.scenario import scenario
@@ -89,6 +90,7 @@ def app() -> None:
 app.add_command(run)
 app.add_command(compare)
 app.add_command(sweep)
+app.add_command(report)
 app.add_command(inspect)
 app.add_command(convert)
 app.add_command(generate)

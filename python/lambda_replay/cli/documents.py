@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lambda_replay.checks import CheckResult
     from lambda_replay.results import ReplayResult
 
-__all__ = ["frame_csv", "functions_csv", "summary_json", "to_json"]
+__all__ = ["frame_csv", "functions_csv", "notes_of", "summary_json", "to_json"]
 
 
 def summary_json(result: ReplayResult, checks: Sequence[CheckResult]) -> str:
@@ -32,7 +32,7 @@ def summary_json(result: ReplayResult, checks: Sequence[CheckResult]) -> str:
     if result.blame is not None:
         document["blame"] = result.blame.to_dicts()
     document["sources"] = result.sources.to_dicts()
-    document["notes"] = _notes(result)
+    document["notes"] = notes_of(result)
     if checks:
         document["checks"] = [check.to_dict() for check in checks]
     return to_json(document)
@@ -50,7 +50,7 @@ def frame_csv(frame: pl.DataFrame) -> str:
     return text.getvalue()
 
 
-def _notes(result: ReplayResult) -> dict[str, Any]:
+def notes_of(result: ReplayResult) -> dict[str, Any]:
     """Whatever the first screen says under the numbers, in full."""
     trace, resolved = result.trace, result.scenario.resolve()
     account = resolved.account

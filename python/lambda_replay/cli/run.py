@@ -34,6 +34,7 @@ from lambda_replay.cli.streams import write_result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lambda_replay.output import TemporaryFolder
     from lambda_replay.results import ReplayResult
 
 __all__ = ["run"]
@@ -67,6 +68,13 @@ _FILE = click.Path(path_type=Path)
     help="Write a row per function and minute there, as Parquet, under CloudWatch's names.",
 )
 @click.option(
+    "--report",
+    "page",
+    type=_FILE,
+    metavar="FILE",
+    help="Write one offline HTML page with charts there; needs the extra report.",
+)
+@click.option(
     "-o", "--output", type=_FILE, metavar="FILE", help="Write the summary there, as JSON."
 )
 @click.option(
@@ -93,6 +101,7 @@ def run(
     outcomes: Path | None,
     attempts: Path | None,
     metrics: Path | None,
+    page: Path | None,
     output: Path | None,
     kind: str,
     blame: bool,
@@ -141,13 +150,14 @@ def run(
     gates = [parse(expression) for expression in fail_if]
     with showing_progress(trace, quiet=quiet) as progress:
         chosen = choose(trace, scenario_file, sets)
-        bad = bad_rows(given, (output, outcomes, attempts, metrics))
+        bad = bad_rows(given, (output, outcomes, attempts, metrics, page))
         check_outputs(
             {
                 "--bad-rows": (bad.path, "Parquet"),
                 "--outcomes": (outcomes, "Parquet"),
                 "--attempts": (attempts, "Parquet"),
                 "--metrics": (metrics, "Parquet"),
+                "--report": (page, "HTML"),
                 "--output": (output, "JSON"),
             },
             trace,
@@ -155,12 +165,14 @@ def run(
         )
         from lambda_replay.replay import run as replay  # noqa: PLC0415 - imports Polars
 
+        # A page needs the metrics, which may be larger than memory: they go through a file.
+        folder, kept = _kept_metrics(metrics, page)
         result = replay(
             list(trace),
             chosen.scenario,
             outcomes=outcomes or False,
             attempts=attempts or False,
-            metrics=metrics or False,
+            metrics=kept or False,
             blame=blame,
             seed=seed,
             progress=progress,
@@ -173,6 +185,10 @@ def run(
     judged, wrong = judge_result(all_checks(gates, chosen.scenario), result)
     if output is not None:
         _write(output, result, judged)
+    if page is not None and kept is not None:
+        _report(page, result, judged, kept)
+    if folder is not None:
+        folder.close()
     if kind == "table":
         _show(result, trace, chosen, seed, judged, verbose=verbose)
     else:
@@ -188,6 +204,43 @@ def _write(path: Path, result: ReplayResult, checks: Sequence[CheckResult]) -> N
 
     with atomic_path(path) as temporary:
         temporary.write_text(summary_json(result, checks), encoding="utf-8")
+
+
+def _kept_metrics(
+    metrics: Path | None, page: Path | None
+) -> tuple[TemporaryFolder | None, Path | None]:
+    """Give where metrics go, and the folder to close afterwards if only the page needs them.
+
+    Raises
+    ------
+    ResourceError
+        There is to be a page, and what it needs is not installed.
+    """
+    if page is None:
+        return None, metrics
+    from lambda_replay.output import TemporaryFolder  # noqa: PLC0415
+    from lambda_replay.report import check_extra  # noqa: PLC0415 - imports Altair
+
+    check_extra()
+    if metrics is not None:
+        return None, metrics
+    folder = TemporaryFolder()
+    return folder, folder.path / "metrics.parquet"
+
+
+def _report(page: Path, result: ReplayResult, checks: Sequence[CheckResult], metrics: Path) -> None:
+    import polars as pl  # noqa: PLC0415
+
+    from lambda_replay.cli.documents import notes_of  # noqa: PLC0415
+    from lambda_replay.report import of_result, write_report  # noqa: PLC0415
+
+    material = of_result(
+        result,
+        metrics=pl.scan_parquet(metrics),
+        notes=notes_of(result),
+        checks=[check.to_dict() for check in checks],
+    )
+    write_report(page, material)
 
 
 def _show(

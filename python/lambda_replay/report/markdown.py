@@ -1,0 +1,144 @@
+"""Results as Markdown, for a comment under a pull request."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from lambda_replay.lines import name_of
+from lambda_replay.measures import shown, shown_change
+from lambda_replay.report import contents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lambda_replay.report.material import (
+        ComparisonMaterial,
+        Material,
+        RunMaterial,
+        SweepMaterial,
+    )
+
+__all__ = ["markdown"]
+
+_MOST: Final = 12
+_FIRST: Final = (
+    *("throttled", "dropped", "expired", "discarded", "error", "pending", "loss_rate", "throttles"),
+    *("cold_starts", "spillover_invocations", "wait_ms.p99", "async_age_ms.p99"),
+    *("iterator_age_ms.p99", "lock_wait_s", "max_concurrency", "billed_s", "cost_usd.total"),
+)
+_MARKS: Final = {"better": "✅ better", "worse": "❌ worse"}
+#: What Markdown or HTML would make something of; a mention or a link would tell somebody.
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&:$-])")
+
+
+def _name(value: object, cells: int = 48) -> str:
+    """Give any text as itself: characters that mean something are written as entities."""
+    plain = name_of(str(value), cells).replace("\n", " ")
+    return _SPECIAL.sub(lambda found: f"&#{ord(found[1])};", plain)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> list[str]:
+    """Set rows; the cells are harmless already."""
+    if not rows:
+        return []
+    rule = ["---" if at < texts else "---:" for at in range(len(head))]
+    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)] + [""]
+
+
+def markdown(material: Material) -> str:
+    """Give the answers of each part, then the numbers that lead to them, in GitHub's Markdown."""
+    lines: list[str] = []
+    for one in material.comparisons:
+        lines += _comparison(one)
+    for found in material.sweeps:
+        lines += _sweep(found)
+    if not material.comparisons:
+        for run in material.runs:
+            lines += _run(run)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _comparison(one: ComparisonMaterial) -> list[str]:
+    base, *others = one.names
+    rows = []
+    for row in one.table.to_dicts():
+        verdicts = [row[f"{name}_verdict"] for name in others]
+        if row["measure"] not in _FIRST or all(said in {None, "same"} for said in verdicts):
+            continue
+        cells = [f"`{row['measure']}`", shown(row["measure"], row[base])]
+        for name, said in zip(others, verdicts, strict=True):
+            change = shown_change(row["measure"], row[f"{name}_change"])
+            mark = _MARKS.get(said or "", said or "")
+            cells += [shown(row["measure"], row[name]), f"{change} {mark}".strip()]
+        rows.append((row["measure"], cells))
+    rows.sort(key=lambda pair: _FIRST.index(pair[0]))
+    head = ["measure", _name(base)]
+    for name in others:
+        head += [_name(name), "difference"]
+    lines = [f"### {', '.join(_name(name) for name in others)} against {_name(base)}", ""]
+    lines += _table(head, [cells for _, cells in rows]) or ["No measure differs.", ""]
+    worse = one.functions
+    if not worse.is_empty():
+        worse = worse.filter(worse["verdict"] == "worse")
+    if not worse.is_empty():
+        lines.append(
+            f"<details><summary>Worse for {worse['function'].n_unique()} functions</summary>\n"
+        )
+        lines += _table(
+            ["function", "scenario", "measure", "from", "to"],
+            [
+                [
+                    _name(row["function"]),
+                    _name(row["scenario"]),
+                    f"`{row['measure']}`",
+                    shown(row["measure"], row["base"]),
+                    shown(row["measure"], row["value"]),
+                ]
+                for row in worse.head(_MOST).to_dicts()
+            ],
+            texts=3,
+        )
+        lines += ["</details>", ""]
+    seeds = len(one.seeds)
+    said = f"{seeds} seeds; better and worse are said where all agree" if seeds > 1 else "one seed"
+    return [*lines, f"<sub>lambda-replay, {said}</sub>", ""]
+
+
+def _run(run: RunMaterial) -> list[str]:
+    lines = [f"### {_name(run.name)}", "", _name(contents.answer(run), 600), ""]
+    if run.checks:
+        rows = [
+            [
+                _name(one.get("expression", ""), 100),
+                "❌ holds" if one.get("holds") else "✅ passes",
+                "-" if one.get("value") is None else f"{one['value']:,.6g}",
+            ]
+            for one in run.checks
+        ]
+        lines += _table(["condition", "answer", "value"], rows, texts=2)
+    rows = [[_name(label, 80), _name(value)] for value, label, _ in contents.tiles(run)]
+    lines += _table(["", ""], rows)
+    return [*lines, f"<sub>{_name(contents.subtitle(run), 200)}</sub>", ""]
+
+
+def _sweep(one: SweepMaterial) -> list[str]:
+    points = one.points
+    measures = [
+        name
+        for name in ("cost_usd.total", "loss_rate", "throttled", "cold_starts", "wait_ms.p99")
+        if name in points.columns
+    ]
+    rows = [
+        [
+            *(_name(row[key], 30) for key in one.keys),
+            *(shown(name, row[name]) for name in measures),
+        ]
+        for row in points.head(_MOST * 2).to_dicts()
+    ]
+    lines = [f"### {_name(one.name)}: {points.height:,} points", ""]
+    head = [*(_name(key) for key in one.keys), *(f"`{name}`" for name in measures)]
+    lines += _table(head, rows, texts=0)
+    if points.height > len(rows):
+        lines += [f"{points.height - len(rows):,} more points.", ""]
+    return lines
