@@ -216,6 +216,12 @@ def test_z25_a_minute_without_a_value_starts_the_count_anew() -> None:
     assert len(result.environments) == 1
 
 
+def test_z25_a_minute_without_a_value_counts_after_one_in_which_a_run_only_ended() -> None:
+    # Values at 120 and 180 s, of one run; none at 240 s; one at 300 s, the first of a new count.
+    result = play(row(75, 90), row(240, 45), row(300, 5), f=tracked(0.5, 1, 9, 1))
+    assert len(result.environments) == 1
+
+
 def test_z25_below_nine_tenths_of_the_target_scales_in_by_a_tenth_at_most() -> None:
     # 20 environments, one busy for 6 s: 0.1 / 20. floor(0.9 * 20) = 18, three minutes later 16.
     rows = [row(60 * index, 6) for index in range(7)]

@@ -33,8 +33,6 @@ pub(super) struct Service {
     /// Environments created so far: the next one's number within the pool.
     made: u64,
     timer_at: Micros,
-    /// Whether it was used since target tracking looked last.
-    used: bool,
     looks: bool,
 }
 
@@ -118,7 +116,6 @@ impl Replay {
                     provision: Provision { initial: 0, tracking: None, ..provision.clone() },
                     made: 0,
                     timer_at: Micros::MAX,
-                    used: false,
                     looks: false,
                 });
                 self.services.len() - 1
@@ -267,7 +264,6 @@ impl Replay {
     pub(super) fn start_provisioned(&mut self, place: u32, now: Micros) {
         let service = &mut self.services[place as usize];
         service.pool.start(now);
-        service.used = true;
         if service.provision.tracking.is_some() && !service.looks {
             service.looks = true;
             let end = now.floor_to(Micros::MINUTE) + Micros::MINUTE;
@@ -312,11 +308,11 @@ impl Replay {
     pub(super) fn look(&mut self, place: u32, now: Micros) {
         let service = &mut self.services[place as usize];
         let wanted = service.pool.look(now);
-        let active = service.used || service.pool.busy() > 0;
-        service.used = false;
+        // A minute without a value is seen too, since it starts the count anew; after one nothing
+        // is left to look at until it is used again.
+        let active = service.pool.has_value() || service.pool.busy() > 0;
         service.looks = active && service.provision.tracking.is_some();
         if service.looks {
-            // After a minute without a value nothing is left to look at, until it is used again.
             let event = Event::Look { pool: place };
             self.calendar.push(now + Micros::MINUTE, order_of_look(place), event);
         }

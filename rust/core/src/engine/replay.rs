@@ -929,6 +929,10 @@ impl Replay {
         }
         // Where the end was set, its own instant is not part of the replay.
         let end = if self.account.until.is_some() { Micros(end.0 - 1) } else { end };
+        // What has changed at the last instant is still to be read.
+        if self.gauge_at.is_some_and(|at| at <= end) {
+            self.read_gauges();
+        }
         let levels = self.region_levels();
         let (mut runs, closed) = (self.region_runs(), &mut self.region_closed);
         self.region.finish(end, levels, &mut runs, None, closed, &mut self.minutes);
