@@ -18,7 +18,6 @@ from differential.strategies import BATCHES, Case, Seeded, draw_case
 from reference import replay
 from reference.random_cases import case as reference_case
 
-
 #: How the difference begins where the product refuses the scenario.
 NO_SCENARIO = "the product raised ScenarioError"
 

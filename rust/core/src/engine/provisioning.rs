@@ -45,10 +45,8 @@ impl Replay {
             service.function == function && (service.whole || service.name == *name)
         };
         let active = |service: &Service| service.active && serves(service);
-        // One that the configuration has no more serves still what it is busy with (Z24).
-        let left = |service: &Service| service.whole && service.pool.ready() > 0 && serves(service);
+        // One that the configuration has no more serves nobody, though some may be busy (Z22).
         let found = self.services.iter().position(active);
-        let found = found.or_else(|| self.services.iter().position(left));
         self.records[id.index()].service =
             found.map(|place| u32::try_from(place).expect("fewer than 2^32 pools"));
     }
