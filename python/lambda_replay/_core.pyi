@@ -8,6 +8,8 @@ __all__ = [
     "OUTCOMES",
     "REASONS",
     "SOURCES",
+    "DROP_REASONS",
+    "SPILLOVER_COUNTED",
     "SPILLOVER_REASONS",
     "CountExpander",
     "CountGenerator",
@@ -27,6 +29,8 @@ REASONS: Final[list[str]]
 OUTCOMES: Final[list[str]]
 ATTEMPT_OUTCOMES: Final[list[str]]
 SOURCES: Final[list[str]]
+DROP_REASONS: Final[list[str]]
+SPILLOVER_COUNTED: Final[list[str]]
 SPILLOVER_REASONS: Final[list[str]]
 
 class _ArrowStream(Protocol):

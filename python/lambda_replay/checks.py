@@ -39,6 +39,8 @@ _LIMITS = (
     "account_concurrency reserved_concurrency reserved_zero latest_blocked account_rps"
     " reserved_rps scaling_rate fault"
 ).split()
+_SPILLOVER = "busy request_rate".split()
+_DROPS = "EventAgeExceeded ZeroReservedConcurrency".split()
 _COSTS = "requests duration provisioned other adjustment total".split()
 #: What shared records came to, by unit.
 _STATE: Final[dict[Unit, list[str]]] = {
@@ -65,6 +67,8 @@ MEASURES: Final[Mapping[str, Unit]] = {
     **dict.fromkeys(_RATES, "share"),
     **dict.fromkeys(_COUNTS, "count"),
     **dict.fromkeys((f"throttles_by_limit.{name}" for name in _LIMITS), "count"),
+    **dict.fromkeys((f"spillover_by_reason.{name}" for name in _SPILLOVER), "count"),
+    **dict.fromkeys((f"dropped_by_reason.{name}" for name in _DROPS), "count"),
     **dict.fromkeys((f"concurrency.{name}" for name in _CONCURRENCY), "count"),
     **dict.fromkeys((f"{span}.{name}" for span in _SPANS for name in _DISTRIBUTION), "ms"),
     **dict.fromkeys(("lock_wait_s", "billed_s", "init_s", "at_limit_s"), "s"),
@@ -72,6 +76,9 @@ MEASURES: Final[Mapping[str, Unit]] = {
     **{f"state.{name}": unit for unit, names in _STATE.items() for name in names},
     "utilisation": "share",
 }
+
+#: Tables of which a summary has what is above 0.
+_LEFT_OUT: Final = frozenset({"throttles_by_limit", "spillover_by_reason", "dropped_by_reason"})
 
 #: Those that only a function has, and those that only the whole account has.
 _OF_FUNCTIONS: Final = frozenset({"utilisation"})
@@ -396,8 +403,8 @@ def measure(values: Mapping[str, Any], name: str) -> Number | None:
     value: Any = values
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    if value is None and name.startswith("throttles_by_limit."):
-        # Limits that bound nobody are left out of the summary.
+    if value is None and name.partition(".")[0] in _LEFT_OUT:
+        # Limits that bound nobody, and reasons of nothing, are left out of the summary.
         return 0
     return value if isinstance(value, int | float) else None
 

@@ -33,6 +33,8 @@ SCHEMA_VERSION: Final = 1
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - instants of results are naive UTC
 _LIMITS: Final = tuple(_core.LIMITS)
+_SPILLOVER: Final = tuple(_core.SPILLOVER_COUNTED)
+_DROPS: Final = tuple(_core.DROP_REASONS)
 #: What counts as lost (Z48).
 _LOST: Final = ("throttled", "dropped", "expired", "discarded", "async_error")
 
@@ -155,6 +157,8 @@ class Summary:
     mean_concurrency: float
     environments_created: int
     throttles_by_limit: dict[str, int]
+    spillover_by_reason: dict[str, int]
+    dropped_by_reason: dict[str, int]
     never_ran: int
     bad_rows: int
     concurrency: Concurrency
@@ -325,6 +329,12 @@ def summarise(engine: Engine, scenario: Scenario, trace: TraceReport, seed: int)
         mean_concurrency=concurrency.mean,
         environments_created=row["environments_created"],
         throttles_by_limit={name: count for name, count in by_limit.items() if count},
+        spillover_by_reason={
+            name: row[f"spillover_{name}"] for name in _SPILLOVER if row[f"spillover_{name}"]
+        },
+        dropped_by_reason={
+            name: row[f"dropped_{name}"] for name in _DROPS if row[f"dropped_{name}"]
+        },
         never_ran=row["never_ran"],
         bad_rows=trace.bad_rows,
         concurrency=concurrency,
@@ -407,6 +417,12 @@ def functions_table(engine: Engine) -> pl.DataFrame:
             "environments_created",
             pl.struct(pl.col(f"throttles_{name}").alias(name) for name in _LIMITS).alias(
                 "throttles_by_limit"
+            ),
+            pl.struct(pl.col(f"spillover_{name}").alias(name) for name in _SPILLOVER).alias(
+                "spillover_by_reason"
+            ),
+            pl.struct(pl.col(f"dropped_{name}").alias(name) for name in _DROPS).alias(
+                "dropped_by_reason"
             ),
             "never_ran",
             pl.struct(

@@ -16,7 +16,8 @@ from lambda_replay.schema import MINUTE_SCHEMA, OUTCOME_SCHEMA
 NUMBERS = (
     "records invocations success error throttled dropped expired discarded filtered pending"
     " throttles cold_starts warm_starts provisioned_invocations spillover_invocations"
-    " max_concurrency mean_concurrency environments_created throttles_by_limit never_ran bad_rows"
+    " max_concurrency mean_concurrency environments_created throttles_by_limit"
+    " spillover_by_reason dropped_by_reason never_ran bad_rows"
     " concurrency worst_10s conflicts lock_wait_s wait_ms duration_ms async_age_ms"
     " iterator_age_ms cost_usd"
 ).split()

@@ -18,6 +18,9 @@ from differential.strategies import BATCHES, Case, Seeded, draw_case
 from reference import replay
 from reference.random_cases import case as reference_case
 
+#: How the difference begins where the product refuses the scenario.
+NO_SCENARIO = "the product raised ScenarioError"
+
 
 class NotCountedError(Exception):
     """The case says nothing: its scenario is none, or there is no rule for it yet."""
@@ -98,7 +101,9 @@ def difference(case: Case, marks: Counter[str] | None = None) -> str | None:
 def differs(case: Case) -> str | None:
     """Return the difference of a case that counts, or null."""
     try:
-        return difference(case)
+        text = difference(case)
+        # What is taken away may leave a scenario that is none, which is another matter.
+        return None if text and text.startswith(NO_SCENARIO) else text
     except (NotCountedError, ValueError, KeyError, TypeError):
         # Something was taken away that the scenario needs.
         return None

@@ -59,7 +59,12 @@ def in_clothes(result: Result) -> SimpleNamespace:
 
     no_throttles = {"account_concurrency": 0, "account_rps": 0}
     functions = [
-        {**row, "throttles_by_limit": no_throttles | row["throttles_by_limit"]}
+        {
+            **row,
+            "throttles_by_limit": no_throttles | row["throttles_by_limit"],
+            "spillover_by_reason": {"busy": 0} | row["spillover_by_reason"],
+            "dropped_by_reason": {"EventAgeExceeded": 0} | row["dropped_by_reason"],
+        }
         for row in priced(result.functions)
     ]
     extra = {"bad_rows": 0, "version": "0"}

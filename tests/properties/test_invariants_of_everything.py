@@ -4,7 +4,7 @@ The ids are those of the catalogue of invariants: I account, function, environme
 M metrics and money.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from fractions import Fraction
 from itertools import pairwise
 from math import inf
@@ -228,6 +228,51 @@ def test_i11_i12_no_run_begins_after_the_lifetime_or_the_idle_time(seed: int) ->
             given_life = lifetime["max_lifetime"]
             most = given_life[1] if isinstance(given_life, list) else given_life
             assert all(run["start"] - own[0]["start"] < most * S for run in own[1:])
+
+
+@drawn(60)
+@given(seed=SEEDS, idle=st.integers(1, 30))
+def test_i16_busy_idle_and_init_are_the_life_of_the_environments(seed: int, idle: int) -> None:
+    # The product has no table of environments, but says how many there were at most in every
+    # minute. With a fixed idle time the lives follow from the runs: each second of one is of an
+    # init, of a run or idle, and as many are alive as the metric says.
+    sections, rows = drawn_case(seed)
+    sections = still(sections)
+    account = {"idle": {"policy": "fixed", "seconds": idle}, "env": {"max_lifetime": "off"}}
+    # An environment that is reset in place lives on.
+    reset = {"error": {"reset": "suppressed_init"}}
+    sections["account"] = {**sections["account"], **account, **reset}
+    sections["functions"] = {
+        name: {key: value for key, value in section.items() if key != "provisioned_concurrency"}
+        for name, section in sections["functions"].items()
+    }
+    replay = replayed(sections, [{**row, "duration_ms": row["duration_ms"] or 1} for row in rows])
+    over = max((run["end"] for run in replay.runs), default=0)
+    lives = defaultdict(list)
+    held = defaultdict(int)
+    for own in grouped(replay.runs, "environment").values():
+        begin, end = own[0]["start"], min(own[-1]["end"] + idle * S, over)
+        gaps = [later["start"] - earlier["end"] for earlier, later in pairwise(own)]
+        assert all(0 <= gap < idle * S for gap in gaps)
+        name = own[0]["name"]
+        # Init is the beginning of the first run.
+        held[name] += sum(run["end"] - run["start"] for run in own)
+        assert sum(run["end"] - run["start"] for run in own) + sum(gaps) == (own[-1]["end"] - begin)
+        lives[name].append((begin, end))
+    span = over - min(outcome["timestamp"] for outcome in replay.outcomes)
+    for row in replay.functions:
+        # Of the busy time the product has a mean of its own, over the span of the replay.
+        mean = row["mean_concurrency"] * span
+        assert mean == pytest.approx(held[row["function"]], rel=1e-9, abs=1)
+        assert row["environments_created"] == len(lives[row["function"]])
+    for line in replay.metrics:
+        if line["function"] is None:
+            continue
+        begin, end = line["timestamp"], line["timestamp"] + MINUTE
+        own_lives = lives[line["function"]]
+        instants = [begin, *(born for born, _ in own_lives if begin < born < end)]
+        alive = max(sum(born <= at < gone for born, gone in own_lives) for at in instants)
+        assert line["environments"] == alive, line
 
 
 # ---- events --------------------------------------------------------------------------------

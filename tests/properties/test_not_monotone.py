@@ -112,6 +112,43 @@ def test_false_that_a_faster_refill_never_adds_throttles() -> None:
     assert counts == [1, 2]
 
 
+def test_false_that_a_larger_scaling_capacity_keeps_every_accepted_request() -> None:
+    # Found anew, as all below that name no other source: idle for exactly the time is expired.
+    arrivals = [(0, 5), (3, 1), (9, 7), (12, 7), (14, 5)]
+    rows: list[Row] = [(at, "f", duration) for at, duration in arrivals]
+    small, large = (
+        ran(play(rows, scaling={**TOKENS, "capacity": capacity, "refill_per_s": 0.2}, **fixed(2.5)))
+        for capacity in (1, 2)
+    )
+    assert (small, large) == ([0, 9, 14], [0, 3, 9, 12])
+
+
+def test_false_that_a_larger_scaling_capacity_never_adds_throttles() -> None:
+    arrivals = [(1, 3), (2, 1), (7, 7), (11, 2), (12, 3), (15, 2), (15, 3), (16, 7), (17, 3)]
+    arrivals += [(18, 1), (20, 3), (20, 7)]
+    rows: list[Row] = [(at, "f", duration) for at, duration in arrivals]
+    counts = [
+        play(
+            rows, scaling={**TOKENS, "capacity": capacity, "refill_per_s": 0.2}, **fixed(1.5)
+        ).summary["throttles"]
+        for capacity in (1, 2)
+    ]
+    assert counts == [3, 4]
+
+
+def test_false_that_with_tokens_a_longer_idle_time_never_adds_throttles() -> None:
+    rows: list[Row] = [(8, "f", 3), (15, "f", 7), (17, "f", 7), (20, "f", 1), (21, "f", 1)]
+    tokens = {**TOKENS, "capacity": 1, "refill_per_s": 0.2}
+    counts = [play(rows, scaling=tokens, **fixed(idle)).summary["throttles"] for idle in (2.5, 4.5)]
+    assert counts == [1, 2]
+
+
+def test_false_that_a_higher_request_rate_and_limit_keep_every_accepted_request() -> None:
+    rows: list[Row] = [(2, "f", 3), (2.5, "f", 3), (3.5, "f", 2), (3.5, "f", 2), (4.5, "f", 0.5)]
+    low, high = (play(rows, concurrency=3 + more, requests_per_second=1 + more) for more in (0, 1))
+    assert (ran(low), ran(high)) == ([2, 3.5, 4.5], [2, 2.5, 3.5, 3.5])
+
+
 # ---- environments --------------------------------------------------------------------------
 
 
@@ -127,6 +164,18 @@ def test_false_that_the_longest_idle_one_has_no_more_cold_starts_than_the_latest
     assert counts[1] > counts[0]
 
 
+def test_false_that_with_cold_starts_a_higher_limit_never_adds_throttles() -> None:
+    arrivals = [(0, 1), (4, 3), (12, 1), (18, 1), (19, 1), (20, 1), (22, 3)]
+    rows: list[Row] = [(at, "f", duration) for at, duration in arrivals]
+    counts = [
+        play(
+            rows, sections={"defaults": {"init_ms": 5_000}}, concurrency=limit, **fixed(4.5)
+        ).summary["throttles"]
+        for limit in (1, 2)
+    ]
+    assert counts == [1, 2]
+
+
 # ---- retries -------------------------------------------------------------------------------
 
 
@@ -135,6 +184,45 @@ def test_false_that_retries_of_clients_add_successes() -> None:
     retry = {"max_attempts": 2, "base_s": 4, "cap_s": 4, "factor": 1}
     assert len(ran(play(rows, concurrency=1))) == 3
     assert len(ran(play(rows, {"f": {"client_retry": retry}}, concurrency=1))) == 2
+
+
+def test_false_that_with_retries_of_clients_a_higher_limit_keeps_every_success() -> None:
+    arrivals = [(0, 2), (0, 3), (1, 9), (4, 7), (6, 9)]
+    rows: list[Row] = [(at, "f", duration) for at, duration in arrivals]
+    retry = {"max_attempts": 2, "base_s": 2, "cap_s": 2, "factor": 1}
+    low, high = (play(rows, {"f": {"client_retry": retry}}, concurrency=limit) for limit in (1, 2))
+    assert (ran(low), ran(high)) == ([0, 0, 6], [0, 0, 1, 4])
+
+
+def test_false_that_with_retries_of_clients_a_higher_limit_adds_successes() -> None:
+    arrivals = [(0, 9), (1, 3), (2, 3), (3, 1), (5, 3), (5, 5)]
+    rows: list[Row] = [(at, "f", duration) for at, duration in arrivals]
+    retry = {"max_attempts": 3, "base_s": 2, "cap_s": 2, "factor": 1}
+    counts = [
+        len(ran(play(rows, {"f": {"client_retry": retry}}, concurrency=limit))) for limit in (2, 3)
+    ]
+    assert counts == [6, 5]
+
+
+def test_false_that_a_higher_limit_loses_fewer_events() -> None:
+    # The two events that were late before are now served before the requests, which are refused.
+    arrivals = [(1, 5), (1, 10), (13, 80), (17, 30), (18, 5), (23, 1)]
+    rows: list[Row] = [(at, "f", duration) for at, duration in arrivals]
+    columns = [{"source": "sync" if at in (13, 18, 23) else "async"} for at, _ in arrivals]
+    aged = {"f": {"maximum_event_age_s": 60}}
+    counts = [len(ran(play(rows, aged, columns, concurrency=limit))) for limit in (1, 2)]
+    assert counts == [5, 4]
+
+
+def test_false_that_a_longer_age_of_events_loses_fewer() -> None:
+    # The second event waits long enough to run, and takes the unit from two others.
+    rows: list[Row] = [(2, "f", 80), (29, "f", 80), (62, "f", 1), (64, "f", 10)]
+    columns = [{"source": "async"}] * 4
+    counts = [
+        len(ran(play(rows, {"f": {"maximum_event_age_s": age}}, columns, concurrency=1)))
+        for age in (60, 90)
+    ]
+    assert counts == [3, 2]
 
 
 def test_false_that_more_retries_of_events_add_successes() -> None:

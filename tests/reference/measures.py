@@ -576,6 +576,13 @@ def totals(
         # rule: Z24 (provisioned ones are not counted)
         "environments_created": len(created),
         "throttles_by_limit": dict(Counter(attempt.limit for attempt in refused)),
+        # rule: Z24 (not_ready is no spillover)
+        "spillover_by_reason": dict(
+            Counter(run.spillover for run in runs if run.spillover in ("busy", "request_rate"))
+        ),
+        "dropped_by_reason": dict(
+            Counter(one.reason for one in own if one.outcome == "dropped")
+        ),
         "never_ran": len(never),
         "concurrency": over_time,
         "worst_10s": worst_10s([attempt.instant for attempt in refused], marks),

@@ -82,6 +82,12 @@ def test_z45_a_change_inside_a_minute_shows_in_claimed() -> None:
     assert minute(result, 0, None)["ClaimedAccountConcurrency"] == 7
 
 
+def test_z45_a_change_with_the_last_release_shows_in_claimed() -> None:
+    changes = {"changes": [change(4, functions__f__provisioned_concurrency=2)]}
+    result = play(row(1, 3), sections=changes)
+    assert minute(result, 0, None)["ClaimedAccountConcurrency"] == 2
+
+
 def test_f6_utilisation_is_sampled_at_invocations() -> None:
     rows = [row(0, 5), row(70, 5), row(71, 5), row(72, 5)]
     result = play(*rows, f={"provisioned_concurrency": 2})

@@ -37,6 +37,7 @@ def test_z24_busy_ones_spill_over_to_a_pool_of_their_own() -> None:
     assert column(result, "spillover_reason") == [None, "busy", "busy", None]
     assert column(result, "cold") == [False, True, False, False]
     assert result.summary["spillover_invocations"] == 2
+    assert result.summary["spillover_by_reason"] == {"busy": 2}
     (minute,) = (line for line in result.metrics if line["function"] == "f")
     assert minute["ProvisionedConcurrencyInvocations"] == 2
     assert minute["ProvisionedConcurrencySpilloverInvocations"] == 2
@@ -70,6 +71,7 @@ def test_z23_ready_after_ninety_seconds_and_one_for_each_hundredth() -> None:
     assert column(result, "provisioned") == [False, False, True, True]
     # not_ready is no spillover: none was READY.
     assert result.summary["spillover_invocations"] == 0
+    assert result.summary["spillover_by_reason"] == {}
     exactly = play(row(0), row(90.02, 1), f=f, sections=changes)
     assert column(exactly, "provisioned") == [False, True]
 
@@ -214,6 +216,22 @@ def test_z25_a_minute_without_a_value_starts_the_count_anew() -> None:
     rows = [row(60 * index, 45) for index in (0, 1, 3, 4)] + [row(300, 5)]
     result = play(*rows, f=tracked(0.5, 1, 9, 1))
     assert len(result.environments) == 1
+
+
+def test_z25_a_minute_without_a_value_counts_after_one_in_which_a_run_only_ended() -> None:
+    # Values at 120 and 180 s, of one run; none at 240 s; one at 300 s, the first of a new count.
+    result = play(row(75, 90), row(240, 45), row(300, 5), f=tracked(0.5, 1, 9, 1))
+    assert len(result.environments) == 1
+
+
+def test_z22_a_pool_that_the_configuration_has_no_more_serves_nobody() -> None:
+    # One of two is still busy when the function has none, or a version's alone: nothing spills.
+    for now in ("off", {"live": 1}):
+        changes = [{"at": 10 * S, "set": {"functions.f.provisioned_concurrency": now}}]
+        f = {"provisioned_concurrency": 2}
+        result = play(row(0, 90), row(20, 1), f=f, sections={"changes": changes})
+        assert column(result, "provisioned") == [True, False]
+        assert column(result, "spillover_reason") == [None, None]
 
 
 def test_z25_below_nine_tenths_of_the_target_scales_in_by_a_tenth_at_most() -> None:

@@ -144,9 +144,17 @@ class RpsSection(Section):
     )
 
 
+#: Decimals after the point that a rate may have, as a text may.
+_FINEST_REFILL: Final = 10**9
+
+
 def _check_refill(value: object, _era: Era) -> Number | str:
     if not isinstance(value, str):
-        return check_number(value, 0, limits.FACTOR_MAX.value)
+        number = check_number(value, 0, limits.FACTOR_MAX.value)
+        # Credit is exact (Z18): a third is "1/3", and 0.3333333333333333 something else.
+        if exact(number).denominator > _FINEST_REFILL:
+            fail("choice")
+        return number
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?(/[1-9]\d{0,8})?", value):
         fail("choice")
     if exact_refill(value) > limits.FACTOR_MAX.value:

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::histogram::Histogram;
 use crate::ids::FunctionId;
 use crate::meters::Distribution;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{OutcomeKind, Reason, Spillover};
 use crate::time::Micros;
 
 /// What one function, or the whole Region, did in one minute.
@@ -506,8 +506,10 @@ pub struct Totals {
     pub lock_wait: i128,
     /// Runs on provisioned environments.
     pub provisioned: u64,
-    /// Runs on demand because none was free.
-    pub spillover: u64,
+    /// Runs on demand because none was free, by reason.
+    pub spillover: [u64; Spillover::COUNTED.len()],
+    /// Events dropped, by reason.
+    pub drops: [u64; Reason::OF_DROPS.len()],
     /// Events delivered to a destination of failures.
     pub deliveries: u64,
     /// Asynchronous events whose last try failed.

@@ -76,6 +76,8 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Why an event is dropped (F5).
+    pub const OF_DROPS: [Self; 2] = [Self::EventAgeExceeded, Self::ZeroReservedConcurrency];
     /// Values of the column `reason`.
     pub const NAMES: [&'static str; 18] = [
         "ConcurrentInvocationLimitExceeded",
@@ -156,6 +158,8 @@ pub enum Spillover {
 impl Spillover {
     /// Values of the column `spillover_reason`.
     pub const NAMES: [&'static str; 3] = ["busy", "request_rate", "not_ready"];
+    /// Those that AWS counts as spillover: some were READY (Z24).
+    pub const COUNTED: [Self; 2] = [Self::Busy, Self::RequestRate];
 }
 
 /// One run of a row.

@@ -46,6 +46,9 @@ mod _core {
         module.add("OUTCOMES", OutcomeKind::NAMES.to_vec())?;
         module.add("ATTEMPT_OUTCOMES", AttemptKind::NAMES.to_vec())?;
         module.add("SOURCES", Source::NAMES.to_vec())?;
+        let counted = Spillover::COUNTED.map(|why| Spillover::NAMES[why as usize]);
+        module.add("SPILLOVER_COUNTED", counted.to_vec())?;
+        module.add("DROP_REASONS", Reason::OF_DROPS.map(|why| Reason::NAMES[why as usize]).to_vec())?;
         module.add("SPILLOVER_REASONS", Spillover::NAMES.to_vec())
     }
 }

@@ -9,7 +9,7 @@ use lambda_replay_core::meters::{Bill, Distribution, Extra, ExtraRow};
 use lambda_replay_core::metrics::{MinuteRow, Totals};
 use lambda_replay_core::model::concurrency::Limit;
 use lambda_replay_core::model::state_keys::KeyStatistics;
-use lambda_replay_core::outcome::OutcomeKind;
+use lambda_replay_core::outcome::{OutcomeKind, Reason, Spillover};
 use lambda_replay_core::time::Micros;
 use pyo3::PyResult;
 
@@ -85,7 +85,17 @@ pub(crate) fn totals_table(totals: &[Totals]) -> PyResult<Table> {
     let waited = totals.iter().map(|totals| totals.lock_wait as f64 / 1e6);
     add("lock_wait_s", Arc::new(waited.collect::<Float64Array>()));
     add("provisioned_invocations", count(|totals| totals.provisioned));
-    add("spillover_invocations", count(|totals| totals.spillover));
+    add("spillover_invocations", count(|totals| totals.spillover.iter().sum()));
+    for (place, reason) in Spillover::COUNTED.iter().enumerate() {
+        let runs = totals.iter().map(|totals| totals.spillover[place]);
+        let name = format!("spillover_{}", Spillover::NAMES[*reason as usize]);
+        add(&name, Arc::new(runs.collect::<UInt64Array>()));
+    }
+    for (place, reason) in Reason::OF_DROPS.iter().enumerate() {
+        let events = totals.iter().map(|totals| totals.drops[place]);
+        let name = format!("dropped_{}", Reason::NAMES[*reason as usize]);
+        add(&name, Arc::new(events.collect::<UInt64Array>()));
+    }
     add("deliveries", count(|totals| totals.deliveries));
     add("async_error", count(|totals| totals.async_errors));
     for (name, values) in [

@@ -33,8 +33,6 @@ pub(super) struct Service {
     /// Environments created so far: the next one's number within the pool.
     made: u64,
     timer_at: Micros,
-    /// Whether it was used since target tracking looked last.
-    used: bool,
     looks: bool,
 }
 
@@ -47,10 +45,8 @@ impl Replay {
             service.function == function && (service.whole || service.name == *name)
         };
         let active = |service: &Service| service.active && serves(service);
-        // One that the configuration has no more serves still what it is busy with (Z24).
-        let left = |service: &Service| service.whole && service.pool.ready() > 0 && serves(service);
+        // One that the configuration has no more serves nobody, though some may be busy (Z22).
         let found = self.services.iter().position(active);
-        let found = found.or_else(|| self.services.iter().position(left));
         self.records[id.index()].service =
             found.map(|place| u32::try_from(place).expect("fewer than 2^32 pools"));
     }
@@ -118,7 +114,6 @@ impl Replay {
                     provision: Provision { initial: 0, tracking: None, ..provision.clone() },
                     made: 0,
                     timer_at: Micros::MAX,
-                    used: false,
                     looks: false,
                 });
                 self.services.len() - 1
@@ -267,7 +262,6 @@ impl Replay {
     pub(super) fn start_provisioned(&mut self, place: u32, now: Micros) {
         let service = &mut self.services[place as usize];
         service.pool.start(now);
-        service.used = true;
         if service.provision.tracking.is_some() && !service.looks {
             service.looks = true;
             let end = now.floor_to(Micros::MINUTE) + Micros::MINUTE;
@@ -312,11 +306,11 @@ impl Replay {
     pub(super) fn look(&mut self, place: u32, now: Micros) {
         let service = &mut self.services[place as usize];
         let wanted = service.pool.look(now);
-        let active = service.used || service.pool.busy() > 0;
-        service.used = false;
+        // A minute without a value is seen too, since it starts the count anew; after one nothing
+        // is left to look at until it is used again.
+        let active = service.pool.has_value() || service.pool.busy() > 0;
         service.looks = active && service.provision.tracking.is_some();
         if service.looks {
-            // After a minute without a value nothing is left to look at, until it is used again.
             let event = Event::Look { pool: place };
             self.calendar.push(now + Micros::MINUTE, order_of_look(place), event);
         }

@@ -26,7 +26,7 @@ use crate::model::environments::{EnvironmentTable, Pool, Released};
 use crate::model::rates::RequestWindow;
 use crate::model::scaling::{CoupledUnits, ScalingBucket};
 use crate::model::state_keys::KeyTable;
-use crate::outcome::{Outcome, OutcomeKind, Run, Sink, Source};
+use crate::outcome::{Outcome, OutcomeKind, Reason, Run, Sink, Source, Spillover};
 use crate::request::Parking;
 use crate::rng::{Draw, Identity, Luck, Purpose};
 use crate::time::Micros;
@@ -198,7 +198,8 @@ pub(super) struct CarefulTotals {
     pub(super) conflicts: u64,
     pub(super) lock_wait: i128,
     pub(super) provisioned: u64,
-    pub(super) spillover: u64,
+    pub(super) spillover: [u64; Spillover::COUNTED.len()],
+    pub(super) drops: [u64; Reason::OF_DROPS.len()],
     pub(super) deliveries: u64,
     pub(super) async_errors: u64,
     pub(super) waits: Distribution,
@@ -929,6 +930,10 @@ impl Replay {
         }
         // Where the end was set, its own instant is not part of the replay.
         let end = if self.account.until.is_some() { Micros(end.0 - 1) } else { end };
+        // What has changed at the last instant is still to be read.
+        if self.gauge_at.is_some_and(|at| at <= end) {
+            self.read_gauges();
+        }
         let levels = self.region_levels();
         let (mut runs, closed) = (self.region_runs(), &mut self.region_closed);
         self.region.finish(end, levels, &mut runs, None, closed, &mut self.minutes);
@@ -1009,7 +1014,12 @@ impl Replay {
         totals.conflicts += careful.conflicts;
         totals.lock_wait += careful.lock_wait;
         totals.provisioned += careful.provisioned;
-        totals.spillover += careful.spillover;
+        for (sum, more) in totals.spillover.iter_mut().zip(careful.spillover) {
+            *sum += more;
+        }
+        for (sum, more) in totals.drops.iter_mut().zip(careful.drops) {
+            *sum += more;
+        }
         totals.deliveries += careful.deliveries;
         totals.async_errors += careful.async_errors;
         totals.waits.merge(&careful.waits);

@@ -651,6 +651,11 @@ impl Replay {
         let FunctionConfig { on_failure, .. } = self.records[function.index()].config;
         let totals = &mut self.records[function.index()].careful;
         totals.outcomes[kind as usize] += 1;
+        if kind == OutcomeKind::Dropped
+            && let Some(place) = Reason::OF_DROPS.iter().position(|one| reason == Some(*one))
+        {
+            totals.drops[place] += 1;
+        }
         totals.never_ran += u64::from(progress.runs == 0 && kind != OutcomeKind::Pending);
         if let Some(run) = progress.run.filter(|run| run.end.is_some()) {
             totals.waits.record(run.start - request.timestamp);

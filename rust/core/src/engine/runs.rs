@@ -485,7 +485,9 @@ impl Replay {
         totals.lock_wait += i128::from(end.lock_wait.0);
         totals.provisioned += u64::from(started.provisioned);
         let spilled = started.spillover.is_some_and(|why| why != Spillover::NotReady);
-        totals.spillover += u64::from(spilled);
+        if let Some(why) = started.spillover.filter(|_| spilled) {
+            totals.spillover[why as usize] += 1;
+        }
         let wanted = failed
             || !open
             || end.lock_wait > Micros::ZERO

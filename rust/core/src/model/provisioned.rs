@@ -92,6 +92,7 @@ pub struct ProvisionedPool {
     max: u32,
     minutes_above: u32,
     minutes_below: u32,
+    has_value: bool,
 }
 
 impl ProvisionedPool {
@@ -115,6 +116,7 @@ impl ProvisionedPool {
             max: u32::MAX,
             minutes_above: 0,
             minutes_below: 0,
+            has_value: false,
         }
     }
 
@@ -294,12 +296,19 @@ impl ProvisionedPool {
         (size != self.requested).then_some(size)
     }
 
+    /// Whether any environment was busy in the minute that was looked at last (Z25).
+    pub const fn has_value(&self) -> bool {
+        self.has_value
+    }
+
     /// Target tracking looks at the minute that ends `now`: the size to request, if any (Z25).
     pub fn look(&mut self, now: Micros) -> Option<u32> {
         assert!(now.floor_to(Micros::MINUTE) == now, "it looks at the end of a clock minute");
         let tracking = self.tracking?;
         self.advance(now);
-        let Some(mean) = self.last_minute.mean() else {
+        let mean = self.last_minute.mean();
+        self.has_value = mean.is_some();
+        let Some(mean) = mean else {
             self.count_anew();
             return None;
         };
