@@ -160,6 +160,9 @@ def sources_table(
     ages = pl.struct(pl.col(f"age_{name}_ms").alias(name) for name in _AGES)
     nothing = pl.struct(pl.lit(None, pl.Float64).alias(name) for name in _AGES)
     counts = pl.col("records") > 0
+    # A message group is one key.
+    is_group = (pl.col("type") == "sqs_fifo") & counts
+    share = pl.when(is_group).then(1.0).when(counts)
     frame = raw.select(
         source="name",
         type="type",
@@ -173,8 +176,10 @@ def sources_table(
         receives_per_record=pl.when(counts).then(pl.col("receives") / pl.col("records")),
         delivered="delivered",
         documents="documents",
-        busiest_key=_keys(raw["busiest_key"], records),
-        busiest_share=pl.when(counts).then(pl.col("busiest_count") / pl.col("records")),
+        busiest_key=pl.when(is_group)
+        .then(_keys(raw["group"], records))
+        .otherwise(_keys(raw["busiest_key"], records)),
+        busiest_share=share.then(pl.col("busiest_count") / pl.col("records")),
         blocked_s=pl.col("blocked_us").cast(pl.Float64) / 1e6,
         backlog_peak="backlog_peak",
         drain_s=pl.col("drain_us").cast(pl.Float64) / 1e6,

@@ -19,7 +19,7 @@ from reference import replay
 from reference.random_cases import case as reference_case
 
 #: How the difference begins where the product refuses the scenario.
-NO_SCENARIO = "the product raised ScenarioError"
+NO_CASE = ("the product raised ScenarioError", "the product raised TraceError")
 
 
 class NotCountedError(Exception):
@@ -102,11 +102,11 @@ def differs(case: Case) -> str | None:
     """Return the difference of a case that counts, or null."""
     try:
         text = difference(case)
-        # What is taken away may leave a scenario that is none, which is another matter.
-        return None if text and text.startswith(NO_SCENARIO) else text
     except (NotCountedError, ValueError, KeyError, TypeError):
         # Something was taken away that the scenario needs.
         return None
+    # What is taken away may leave a scenario or a trace that is none, which is another matter.
+    return None if text and text.startswith(NO_CASE) else text
 
 
 # ---- cases from seeds ----------------------------------------------------------------------

@@ -45,6 +45,8 @@ class Observed:
     metrics: Table
     functions: Table
     summary: dict[str, Any]
+    sources: Table
+    source_metrics: Table
 
 
 class DifferenceError(AssertionError):
@@ -102,6 +104,8 @@ def observe(result: Any) -> Observed:
         metrics=table(result.metrics),
         functions=table(result.functions),
         summary=plain(summary),
+        sources=table(result.sources),
+        source_metrics=table(result.source_metrics),
     )
 
 
@@ -233,6 +237,53 @@ def priced(functions: Table) -> Table:
     ]
 
 
+def of_records(sources: Table) -> Table:
+    """Return what the product says of shards and groups that had records, as the reference does."""
+    rows = []
+    for row in sources:
+        if not row["records"]:
+            continue
+        # A group is a place as a shard is.
+        place = row["group"] if row["type"] == "sqs_fifo" else row["shard"]
+        rows.append({**row, "shard": place, "busiest_key_share": row["busiest_share"]})
+    return rows
+
+
+def with_data(want: Table, got: Table) -> Table:
+    """Return the product's minutes, less those in which sources alone had something to measure.
+
+    Such a minute has a row for the gauges of queues and topics, which the reference leaves out.
+    """
+    places = {(row["timestamp"], row["function"]) for row in want}
+    gauges = ("Approximate", "OffsetLag")
+    return [
+        row
+        for row in got
+        if (row["timestamp"], row["function"]) in places
+        or any(
+            value
+            for name, value in row.items()
+            if name not in ("timestamp", "function") and not name.startswith(gauges)
+        )
+    ]
+
+
+def counting(want: Table, got: Table) -> Table:
+    """Return the product's minutes of event sources in which the reference counts anything, too.
+
+    A minute of the product may stand for a gauge alone: it is left out where all counts are 0.
+    """
+    names = [name for name in (want[0] if want else {}) if name not in ("timestamp", "source")]
+    places = {(row["timestamp"], row["source"]) for row in want}
+    rows = [{**row, **{name: row[name] or 0 for name in names}} for row in got]
+    counts = [name for name in (got[0] if got else {}) if name.endswith("EventCount")]
+    return [
+        row
+        for row in rows
+        if (row["timestamp"], row["source"]) in places or any(row[name] for name in counts)
+    ]
+
+
 def first_difference(expected: Result, observed: Observed) -> str | None:
     """Return the first difference between the two results, or null."""
     copy = ["copy"] if expected.outcomes and "copy" in expected.outcomes[0] else []
@@ -251,12 +302,30 @@ def first_difference(expected: Result, observed: Observed) -> str | None:
             "outcomes", ["row", *copy], outcomes, relabelled(observed.outcomes, given)
         )
         or differing_rows(
-            "metrics", ["timestamp", "function"], expected.metrics, observed.metrics, ordered=False
+            "metrics",
+            ["timestamp", "function"],
+            expected.metrics,
+            with_data(expected.metrics, observed.metrics),
+            ordered=False,
         )
         or differing_rows(
             "functions", ["function"], priced(expected.functions), observed.functions, ordered=False
         )
         or differing(("summary",), expected.summary, observed.summary)
+        or differing_rows(
+            "source_metrics",
+            ["timestamp", "source"],
+            expected.source_metrics,
+            counting(expected.source_metrics, observed.source_metrics),
+            ordered=False,
+        )
+        or differing_rows(
+            "sources",
+            ["source", "shard"],
+            expected.sources,
+            of_records(observed.sources),
+            ordered=False,
+        )
     )
     if not found and observed.outcomes:
         has_ids = any("request_id" in row for row in expected.outcomes)

@@ -103,7 +103,6 @@ def draw_stream(draw: Draw, kind: str) -> Section:
             retry_s=(1, 0.5),
             child_delay_s=(0, 1, 2),
             prop_delay_s=(0, 0.5, 1),
-            poll_phase_s=(0.5, 0.25),
             start_delay_s=(1, 2),
         )
     if draw.on("options", 40):

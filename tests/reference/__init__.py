@@ -14,7 +14,15 @@ from typing import Any
 from reference.coincidences import mark_coincidences
 from reference.entities import Environment
 from reference.marks import RULES, SOURCE_RULES, Marks, missing
-from reference.measures import attempts, batch_numbers, functions, metrics, outcomes, totals
+from reference.measures import (
+    attempts,
+    batch_numbers,
+    functions,
+    metrics,
+    outcomes,
+    source_metrics,
+    totals,
+)
 from reference.model import Model
 from reference.money import costs
 from reference.settings import resolve
@@ -42,6 +50,8 @@ class Result:
         The numbers of the whole region.
     sources
         A row per event source and shard, partition or message group.
+    source_metrics
+        A row per event source and minute in which it counted anything.
     environments
         Every environment there was, in the order of creation.
     marks
@@ -54,6 +64,7 @@ class Result:
     functions: list[dict[str, Any]]
     summary: dict[str, Any]
     sources: list[dict[str, Any]]
+    source_metrics: list[dict[str, Any]]
     environments: list[Environment]
     marks: Counter[str]
 
@@ -94,6 +105,7 @@ def replay(scenario: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Re
         functions=functions(model, cost_usd, marks),
         summary=totals(model, None, cost_usd[None], marks),
         sources=sources(model),
+        source_metrics=source_metrics(model),
         environments=model.environments.all,
         marks=marks.counts,
     )

@@ -67,7 +67,7 @@ class Kafka(Lanes):
         least, most = source.provisioned or (1, source.shards)
         most = min(most, source.shards)
         lag = any(record.row.timestamp <= now for record in self.unread)
-        lag = lag or bool(self.waiting) or any(lane.cur for lane in self.lanes)
+        lag = lag or bool(self.waiting) or any(lane.cur or lane.todo for lane in self.lanes)
         # rule: P24 (x2 up, -1 down; throttles reduce pollers)
         wanted = self.decided * 2 if lag and not self.throttled else self.decided - 1
         self.throttled = False
@@ -149,7 +149,7 @@ class Kafka(Lanes):
     def busy(self) -> bool:
         """Tell whether it has anything left to do."""
         return bool(self.unread or self.skipped or self.waiting) or any(
-            lane.cur for lane in self.lanes
+            lane.cur or lane.todo for lane in self.lanes
         )
 
     def start_at(self, lane: Lane) -> tuple[int, int, int] | None:

@@ -127,7 +127,8 @@ class Lanes:
             self.model.show(self, "DroppedEventCount", len(records), now)
         else:
             self.marks.hit("E4.9.destination")
-            self.deliveries.append(destination)
+            # rule: Z53 (one per row)
+            self.deliveries += [destination] * len(records)
             metric = "OnFailureDestinationDeliveredEventCount"
             self.model.show(self, metric, len(records), now)
 

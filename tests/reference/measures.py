@@ -150,6 +150,12 @@ def outcomes(
     return table
 
 
+def reason_of(attempt: Attempt, run: Run) -> str | None:
+    """Return why a run did not settle a record."""
+    # rule: E4.7, E5.7 (what a partial response leaves is an error of its own kind)
+    return run.failure or ("BatchItemFailure" if attempt.unsettled else None)
+
+
 def attempts(model: Model, batches: dict[Run | Attempt, int]) -> list[dict[str, Any]]:
     """Return every try of every row, in order of time."""
     table = []
@@ -164,7 +170,7 @@ def attempts(model: Model, batches: dict[Run | Attempt, int]) -> list[dict[str, 
                 "attempt": attempt.number,
                 "outcome": attempt.outcome,
                 # rule: Z13 (the extension cut: reason null)
-                "reason": attempt.reason if run is None else run.failure,
+                "reason": attempt.reason if run is None else reason_of(attempt, run),
                 "limit": attempt.limit,
                 "start": attempt.instant,
                 "end": run.released if run else attempt.instant,
@@ -362,6 +368,20 @@ def shown(model: Model, name: str | None) -> list[tuple[int, tuple[str, int]]]:
     ]
 
 
+def source_metrics(model: Model) -> list[dict[str, Any]]:
+    """Return what each event source counts, minute by minute; 0 where it counts something else."""
+    # rule: E9 (the dimension is the event source mapping)
+    counts: dict[tuple[str, int], Counter[str]] = {}
+    for name, owner in model.owners.items():
+        for metric, instant, amount in owner.shown:
+            minute = instant - instant % MINUTE
+            counts.setdefault((name, minute), Counter())[metric] += amount
+    return [
+        {"timestamp": minute, "source": name, **{metric: counted[metric] for metric in OF_SOURCES}}
+        for (name, minute), counted in counts.items()
+    ]
+
+
 def total(values: Sequence[int]) -> int | None:
     """Return a sum; without values there is no datum."""
     # rule: Z45 (null is no datum, 0 is one)
@@ -401,13 +421,7 @@ def metrics_row(
     provisioned = [run for run in runs if run.provisioned]
     served = bool(spilled or provisioned)
     iterator = minutes.iterator_ages.get(minute, [])
-    counted: Counter[str] = Counter()
-    for metric, amount in minutes.shown.get(minute, []):
-        counted[metric] += amount
-    of_sources = {
-        "IteratorAge_max": milliseconds(max(iterator)) if iterator else None,
-        **{metric: counted.get(metric) for metric in OF_SOURCES},
-    }
+    of_sources = {"IteratorAge_max": milliseconds(max(iterator)) if iterator else None}
     dropped, age = minutes.dropped.get(minute, []), minutes.ages.get(minute, [])
     return {
         "timestamp": minute,

@@ -32,12 +32,14 @@ def backlog_peak(requests: Iterable[Request]) -> int:
     """Return the most records that had arrived and were not settled."""
     steps = []
     for request in requests:
-        steps.append((request.row.timestamp, 1))
+        steps.append((request.row.timestamp, 1, 1))
         if request.settled is not None:
-            # What is settled at an instant is not there when others arrive at it (Z1).
-            steps.append((request.settled, -1 if request.settled > request.row.timestamp else 0))
+            # What is settled at an instant is not there when others arrive at it (Z1), unless it
+            # arrives then itself.
+            later = request.settled > request.row.timestamp
+            steps.append((request.settled, 0 if later else 2, -1))
     level = peak = 0
-    for _, step in sorted(steps):
+    for _, _, step in sorted(steps):
         level += step
         peak = max(peak, level)
     return peak
@@ -63,7 +65,7 @@ def line(model: Model, owner: Any, place: Place, requests: list[Request]) -> dic
         "source": owner.name,
         "shard": place,
         "records": len(requests),
-        **{name: outcome[name] for name in OUTCOMES if name not in ("error", "throttled")},
+        **{name: outcome[name] for name in OUTCOMES if name not in ("error", "throttled", "dropped")},
         "never_ran": sum(
             not one.runs and one.outcome not in ("pending", "filtered") for one in requests
         ),
@@ -71,7 +73,7 @@ def line(model: Model, owner: Any, place: Place, requests: list[Request]) -> dic
         "busiest_key_share": float(Fraction(most, len(requests))),
         "receives": sum(receives_of(owner, request) for request in requests),
         "backlog_peak": backlog_peak(requests),
-        "drain_s": max(0, max(settled, default=last) - last) / 1_000_000,
+        "drain_s": max(0, max(settled) - last) / 1_000_000 if settled else None,
         "iterator_age_ms": distribution_ms(iterator_ages_of(model, owner.name, set(requests))),
     }
 

@@ -102,7 +102,8 @@ class Sources(Runs):
         rows = [record.row for record in batch.records]
         first = rows[0] if rows else batch.lane.window_last.row
         lengths = [row.duration for row in rows] or [0]
-        extensions = [row.extension for row in rows] or [0]
+        # rule: Z13 (at most its row's duration), E0.5 (an invocation has one phase of extensions)
+        extensions = [min(row.extension, row.duration) for row in rows] or [0]
         combine = max if source.longest else sum
         if len(rows) > 1:
             self.marks.hit("batch.longest" if source.longest else "batch.sum")
@@ -110,7 +111,7 @@ class Sources(Runs):
         return replace(
             first,
             duration=source.base + combine(lengths),
-            extension=combine(extensions),
+            extension=max(extensions),
             error=None,
             state_key=None,
         )

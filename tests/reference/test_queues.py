@@ -323,9 +323,9 @@ def test_e9_every_message_sent_is_accounted_for() -> None:
     result = queue(
         *rows, report_batch_item_failures=True, max_receive_count=2, dead_letter_queue="dlq"
     )
-    lines = [line for line in result.metrics if line["function"] == "f"]
+    lines = result.source_metrics
     counted = {
-        metric: sum(line[metric] or 0 for line in lines)
+        metric: sum(line[metric] for line in lines)
         for metric in ("PolledEventCount", "InvokedEventCount", "DeletedEventCount")
     }
     assert counted == {"PolledEventCount": 4, "InvokedEventCount": 3, "DeletedEventCount": 2}

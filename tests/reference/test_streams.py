@@ -443,10 +443,11 @@ def test_e4_12_iterator_age_is_that_of_the_last_record_when_it_is_sent() -> None
 def test_e9_metrics_count_records_and_attempts() -> None:
     result = pull(handled(0, 0, error_runs=2), record(0, 0), record(0, 0, filtered=True))
     (line,) = (one for one in result.metrics if one["function"] == "f")
-    assert line["PolledEventCount"] == 3
-    assert line["FilteredOutEventCount"] == 1
-    assert line["InvokedEventCount"] == 6
-    assert line["FailedInvokeEventCount"] == 4
+    (counted,) = result.source_metrics
+    assert counted["PolledEventCount"] == 3
+    assert counted["FilteredOutEventCount"] == 1
+    assert counted["InvokedEventCount"] == 6
+    assert counted["FailedInvokeEventCount"] == 4
     assert (line["Invocations"], line["Errors"]) == (3, 2)
 
 
