@@ -62,6 +62,7 @@ _TITLES: Final = {
     "event_source.reshard": "`[[event_sources.NAME.reshard]]`, each entry",
     "changes": "`[[changes]]`, each entry",
     "faults": "`[[faults]]`, each entry",
+    "routes": "`[[routes]]`, each entry",
 }
 #: Sections whose title says it all.
 _OBVIOUS: Final = frozenset(
@@ -137,7 +138,7 @@ def _of_table(place: str, key: str) -> str:
 
 def _plain(place: str, key: str) -> str:
     """Say what a key takes that has no kind of its own: a table or an array of tables."""
-    if key in {"changes", "faults", "schedule", "reshard"}:
+    if key in {"changes", "faults", "routes", "schedule", "reshard"}:
         return "an array of tables"
     if (place, key) == ("", "functions"):
         return "a table for each name or glob"

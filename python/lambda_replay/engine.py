@@ -217,12 +217,18 @@ class Engine:
     def end(self) -> Iterator[pl.DataFrame]:
         """Replay what is left once all batches were given; yields as :meth:`step` does."""
         self.core.finish()
+        if self._fed:
+            self.wire.routes.check(self._shown_names())
         self._check_schedules()
         if self.outcomes and (rest := self._decided(None)).height:
             yield rest
         self._keep(all_of_it=True)
         # The core holds them as tightly as a frame would, and one is cheaper than one per batch.
         self._minutes = pl.DataFrame(self.core.take_minutes())
+
+    def _shown_names(self) -> list[str]:
+        """Name the functions of the trace, without their qualifiers."""
+        return [name for name, whole in zip(self.names, self.is_function, strict=True) if whole]
 
     def _stretch(self) -> tuple[int, int] | None:
         """Find the stretch of time in which scheduled actions can matter."""

@@ -507,6 +507,7 @@ def _report(
         notes.append("the rows were not in order of time: sorted, ties in the order given")
     notes += odd_names(engine.names, extent["rows"] or 0)
     disorder = 0 if was_sorted else disorder_of(wire)
+    notes += wire.routes.sentences()
     told = account_of(source, extent["rows"] or 0, bad.count, disorder)
     return TraceReport(
         names=source.names,

@@ -631,12 +631,12 @@ BAD: list[tuple[str, int, int, str, list[str], str]] = [
         "LR-S006",
     ),
     (
-        "[[routes]]\nfunction = 'f'\n[[routes]]\nfunction = 'g'",
+        "[[routes]]\nfunction = 'f'\nsource = 'sync'\n[[routes]]\nfunction = 'f'\nsource = 'async'",
+        5,
         1,
-        3,
-        "routes",
-        ["routes through another door", "leave it out"],
-        "LR-S007",
+        "routes[1].function",
+        ["'f' has a route already, routes[0]", "one function comes by one door"],
+        "LR-S006",
     ),
 ]
 
@@ -692,7 +692,6 @@ def test_checks_and_downstream_services_change_no_number() -> None:
 #: Every key of the contract that waits for a later version, with a value it might have.
 LATER: dict[str, Any] = {
     "accounts": {"1/eu": {"concurrency": 1}},
-    "routes": [{"function": "f"}],
     "account.metrics": {"sampling": "aws"},
     "account.recursion": {"max_hops": 16},
     "account.system_error_rate": 0.1,
@@ -835,6 +834,7 @@ function = "checkout"
 error = "crash"
 [[routes]]
 function = "apply"
+source = "async"
 [replay]
 seed = 0
 time_scale = 2.0
@@ -846,12 +846,9 @@ until = "2026-03-01T12:00:00Z"
 def test_no_key_of_the_contract_is_unknown() -> None:
     problems = problems_of(CONTRACT)
     assert {problem.code for problem in problems} == {"LR-S007"}
-    assert [problem.path for problem in problems] == [
-        "accounts",
-        "routes",
-    ]
+    assert [problem.path for problem in problems] == ["accounts"]
     # One problem per key, not one per key inside what is not modelled.
-    assert len(problems) == len({problem.path for problem in problems}) == 2
+    assert len(problems) == len({problem.path for problem in problems}) == 1
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
@@ -882,7 +879,8 @@ memory_mb = 4096
         (10, "functions.a.oops"),
         (11, "functions.a.duration_factor"),
         (13, "defaults.memory_mb"),
-        (14, "routes"),
+        (14, "routes[0].function"),
+        (14, "routes[0].source"),
         (15, "accont"),
     ]
     # The era is judged although other keys of its section are wrong.

@@ -18,6 +18,7 @@ from lambda_replay.exceptions import TraceError, cut, escape, show
 from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.records import NONE, RECORD_COLUMNS, Records, section
+from lambda_replay.ingest.routes import KEY_PREFIX, Routes, key_columns
 from lambda_replay.schema import (
     NOT_MODELLED_COLUMNS,
     OF_RECORDS,
@@ -117,6 +118,8 @@ class Wire:
         Whether instants are given as integers.
     records
         The event sources that rows may belong to.
+    routes
+        The doors by which rows come that the trace has by another.
     notes
         How a column was read, where there are several ways, and what was odd in the rows so far.
     """
@@ -133,6 +136,7 @@ class Wire:
     counts_micros: bool
     notes: list[str] = field(hash=False)
     records: Records
+    routes: Routes
     _categories: Any
     _keys: Any
     #: Views of the columns of :attr:`_plain` that make :attr:`frame`, where views are enough.
@@ -169,14 +173,23 @@ class Wire:
         keys = pl.Categories.random()
         sided = [one for one in scenarios if one.source_names()]
         records = Records.of(*scenarios[:1])
+        routed = key_columns(
+            scenarios,
+            list(zip(files, schemas, strict=True)),
+            records.keys,
+            _refuse,
+        )
         parts = []
         columns: list[pl.Expr] = []
-        for name, frame, schema in zip(files, source.frames, schemas, strict=True):
+        for name, frame, schema, of_routes in zip(
+            files, source.frames, schemas, routed, strict=True
+        ):
             columns = _columns(frame, schema, name, shared, keys)
             if source.numbered:
                 columns.append(pl.col("row"))
             if sided:
                 columns += _of_records(records, schema, name)
+            columns += of_routes
             if several:
                 columns = [
                     _in_millis(column, schema) if column.meta.output_name() in SPANS else column
@@ -203,7 +216,9 @@ class Wire:
             ignored=tuple(
                 name
                 for name in known
-                if name not in TRACE_COLUMNS and not (source.numbered and name == "row")
+                if name not in TRACE_COLUMNS
+                and not (source.numbered and name == "row")
+                and not any(route.key == name for one in scenarios for route in one.routes)
             ),
             known=tuple(known),
             has_init="init_ms" in present,
@@ -214,6 +229,7 @@ class Wire:
             counts_micros=any(schema["timestamp"].is_integer() for schema in schemas),
             notes=_notes(schemas),
             records=records,
+            routes=Routes.of(*scenarios[:1]),
             _categories=categories,
             _keys=keys,
             _views=tuple(columns) if viewed else None,
@@ -231,7 +247,11 @@ class Wire:
 
     def under(self, scenario: Resolved) -> Wire:
         """Give the same rows for a replay of its own, under a scenario with its event sources."""
-        return dataclasses.replace(self, records=Records.of(scenario, keys=self.records.keys))
+        return dataclasses.replace(
+            self,
+            records=Records.of(scenario, keys=self.records.keys),
+            routes=Routes.of(scenario),
+        )
 
     @property
     def not_modelled(self) -> tuple[str, ...]:
@@ -323,16 +343,21 @@ class Wire:
         holes = [name for name in gaps if name in batch.columns and batch[name].has_nulls()]
         if holes:
             batch = batch.with_columns(pl.col(name).fill_null(gaps[name]) for name in holes)
+        batch = self.routes.apply(batch, self.records, code_of=self.code_of, names_of=self.names)
         if self.records.names:
             batch = self.records.resolve(
                 batch, code_of=self.code_of, names_of=self.names, refused=self._refusing(first)
             )
         else:
             batch = batch.drop(RECORD_COLUMNS, strict=False)
-        for name in self.checked:
+        for name in (*self.checked, *self._routed_columns(batch)):
             if name != "source" or not self.records.names:
                 batch = batch.with_columns(self._checked(batch, name, first))
         return batch
+
+    def _routed_columns(self, batch: pl.DataFrame) -> tuple[str, ...]:
+        """Name the column ``source`` where routes gave one to a trace without."""
+        return ("source",) if "source" in batch.columns and "source" not in self.checked else ()
 
     def _refusing(self, first: int) -> Callable[..., TraceError]:
         def refused(batch: pl.DataFrame, name: str, place: int, **about: Any) -> TraceError:
@@ -557,7 +582,8 @@ def _key(dtype: pl.DataType, label: str, shared: Any) -> pl.Expr:
 def _are_views(columns: Sequence[pl.Expr], schema: pl.Schema) -> bool:
     """Whether the core's columns are those of the file by other names and types, bit for bit."""
     function = schema["function"]
-    if any(column.meta.output_name() in _COMPUTED for column in columns):
+    outputs = [column.meta.output_name() for column in columns]
+    if any(name in _COMPUTED or name.startswith(KEY_PREFIX) for name in outputs):
         return False
     views = isinstance(function, pl.Categorical) and function.categories.physical() == pl.UInt32
     for column in columns:

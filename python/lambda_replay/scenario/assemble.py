@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from lambda_replay.scenario import limits
 from lambda_replay.scenario.check import Checked
-from lambda_replay.scenario.models import FaultSection, StateSection
+from lambda_replay.scenario.globs import compile_glob, literal_characters
+from lambda_replay.scenario.models import FaultSection, RouteSection, StateSection
 from lambda_replay.scenario.origins import list_origins
 from lambda_replay.scenario.problems import Where
+from lambda_replay.scenario.read import Location
 from lambda_replay.scenario.resolve import or_default
-from lambda_replay.scenario.resolved import Fault, Resolved, ResolvedState, fault_of
+from lambda_replay.scenario.resolved import Fault, Resolved, ResolvedState, Route, fault_of
 from lambda_replay.scenario.units import Number, ms_to_us, s_to_us
 
 __all__ = ["resolve"]
@@ -31,6 +33,7 @@ def resolve(checked: Checked, where: Where) -> Resolved:
         epochs=checked.epochs,
         state=_state(model.state),
         faults=tuple(_fault(fault) for fault in model.faults),
+        routes=_routes(model.routes, where),
         until_us=replay.until if isinstance(replay.until, int) else None,
         time_scale=_factor(replay.time_scale, limits.TIME_SCALE.value),
         load=_factor(replay.load, limits.LOAD.value),
@@ -67,4 +70,29 @@ def _fault(given: FaultSection) -> Fault:
         init=None if given.init is None else float(given.init),
         error=given.error,
         throttle=given.throttle is True,
+    )
+
+
+def _routes(given: list[RouteSection], where: Where) -> tuple[Route, ...]:
+    """Order routes as sections of functions: names, globs that fix more, then the first."""
+    routes = [
+        Route(
+            one.function,
+            one.source,
+            one.key,
+            compile_glob(one.function),
+            number,
+            where.get(("routes", number, "function"), Location()),
+        )
+        for number, one in enumerate(given)
+    ]
+    return tuple(
+        sorted(
+            routes,
+            key=lambda one: (
+                one.pattern is not None,
+                -literal_characters(one.function),
+                one.number,
+            ),
+        )
     )

@@ -17,6 +17,7 @@ from lambda_replay.scenario.models import ScenarioModel
 from lambda_replay.scenario.plain import plain_table
 from lambda_replay.scenario.problems import Where, problem_at, problem_of, value_at
 from lambda_replay.scenario.recognised import drop_accepted
+from lambda_replay.scenario.route_checks import route_problems
 from lambda_replay.scenario.takes import Context
 
 __all__ = ["Checked", "check"]
@@ -69,6 +70,9 @@ def check(given: Mapping[str, object], where: Where) -> Checked:
     found.extend(_unnamed(data, where))
     epochs, problems = epochs_of(model, right, where, era)
     found.extend(problems)
+    # What is wrong with sections by themselves comes first: routes name others.
+    if not found:
+        found.extend(route_problems(model, where))
     if found:
         raise ScenarioError(problems=found)
     return Checked(data, model, era, epochs)

@@ -15,6 +15,7 @@ from lambda_replay.checks import CheckError, parse
 from lambda_replay.scenario import account, functions, limits
 from lambda_replay.scenario.account import AccountSection
 from lambda_replay.scenario.functions import FunctionSection
+from lambda_replay.scenario.globs import compile_glob
 from lambda_replay.scenario.limits import Range
 from lambda_replay.scenario.section import Section, about
 from lambda_replay.scenario.sources import (
@@ -44,6 +45,7 @@ __all__ = [
     "DownstreamSection",
     "FaultSection",
     "ReplaySection",
+    "RouteSection",
     "ScenarioModel",
     "StateSection",
 ]
@@ -120,6 +122,31 @@ class FaultSection(Section):
         return self
 
 
+class RouteSection(Section):
+    """``[[routes]]``: rows of a function come through another door than in the trace."""
+
+    function: Annotated[str, text("the name of a function or a glob")] = Field(
+        description="Whose rows: a name, or a glob where source is sync or async."
+    )
+    source: Annotated[str, text("sync, async or the name of an event source")] = Field(
+        description="The door: sync, async or an event source that invokes the function."
+    )
+    key: Annotated[str | None, text("the name of a column of the trace")] = Field(
+        default=None,
+        description="Column that becomes the partition key or message group; else the column key.",
+    )
+
+    @model_validator(mode="after")
+    def _whole_function(self) -> RouteSection:
+        if ":" in self.function and compile_glob(self.function) is None:
+            detail = "routes go by the name of a function without its qualifier"
+            fail("contradiction", at="function", detail=detail)
+        if self.key is not None and self.source in {"sync", "async"}:
+            detail = f"{self.source} rows have no key; a key goes with an event source"
+            fail("contradiction", at="key", detail=detail)
+        return self
+
+
 class ReplaySection(Section):
     """``[replay]``: the run rather than AWS."""
 
@@ -182,6 +209,7 @@ class ScenarioModel(Section):
     state: StateSection | None = None
     changes: list[ChangeSection] = Field(default_factory=list)
     faults: list[FaultSection] = Field(default_factory=list)
+    routes: list[RouteSection] = Field(default_factory=list)
     replay: ReplaySection = ReplaySection()
     checks: ChecksSection = ChecksSection()
     downstream: dict[str, DownstreamSection] = Field(default_factory=dict, description="By name.")
@@ -214,6 +242,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "state": StateSection,
     "changes": ChangeSection,
     "faults": FaultSection,
+    "routes": RouteSection,
     "replay": ReplaySection,
     "checks": ChecksSection,
     "downstream": DownstreamSection,

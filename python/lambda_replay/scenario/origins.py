@@ -74,7 +74,7 @@ def list_origins(checked: Checked, where: Where) -> Iterator[Origin]:
             yield row(path, None)
     for key, default in _STATE:
         yield row(("state", key), default)
-    for table in ("changes", "faults"):
+    for table in ("changes", "faults", "routes"):
         for path in _leaves(data.get(table, []), (table,)):
             yield row(path, None)
     for key, default in _REPLAY:

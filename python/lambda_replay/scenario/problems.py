@@ -33,6 +33,7 @@ _HOMES: Final = {
     "event_source.reshard": "[[event_sources.NAME.reshard]]",
     "changes": "[[changes]]",
     "faults": "[[faults]]",
+    "routes": "[[routes]]",
 }
 
 
@@ -248,7 +249,7 @@ def _nearest(key: str, known: list[str]) -> str | None:
 
 def _no_table(path: KeyPath, value: object) -> str:
     key = format_key(path)
-    if path in {("changes",), ("faults",)} or path[2:] == ("reshard",):
+    if path in {("changes",), ("faults",), ("routes",)} or path[2:] == ("reshard",):
         return f"is {_noun(value)}; expected an array of tables: write [[{key}]]"
     if isinstance(value, list):
         return f"is an array; expected a table: write [{key}] rather than [[{key}]]"

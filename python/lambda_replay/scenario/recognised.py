@@ -41,7 +41,6 @@ class Recognised:
 RECOGNISED: Final[dict[str, dict[str, Recognised]]] = {
     "": {
         "accounts": Recognised("several accounts or regions", "Z52", ({},)),
-        "routes": Recognised("routes through another door", "interface.md §2", ([],)),
     },
     "account": {
         "metrics": Recognised("sampled metrics", "F6"),

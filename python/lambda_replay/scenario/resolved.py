@@ -22,8 +22,9 @@ from lambda_replay.scenario.choices import Undocumented, touching, undocumented_
 from lambda_replay.scenario.epoch import Epoch, ResolvedAccount, ResolvedFunction, Section
 from lambda_replay.scenario.globs import compile_glob
 from lambda_replay.scenario.origins import Origin
+from lambda_replay.scenario.read import Location
 
-__all__ = ["Fault", "Resolved", "ResolvedState"]
+__all__ = ["Fault", "Resolved", "ResolvedState", "Route", "fault_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,36 @@ class Fault:
         """Give the plain values that the core takes."""
         names = ("from_us", "to_us", "slow", "init", "error", "throttle")
         return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """By which door rows of a function come, whatever the trace says.
+
+    Attributes
+    ----------
+    function, pattern
+        A bare name, or a glob and what it matches.
+    source
+        ``sync``, ``async`` or an event source.
+    key
+        Column of the trace that becomes the key; None: its own column ``key``.
+    number, location
+        Which entry of [[routes]] it is, and where that stands.
+    """
+
+    function: str
+    source: str
+    key: str | None
+    pattern: re.Pattern[str] | None
+    number: int = field(compare=False)
+    location: Location = field(compare=False)
+
+    def concerns(self, bare: str) -> bool:
+        """Tell whether it is about a function, by its bare name."""
+        if self.pattern is not None:
+            return self.pattern.match(bare) is not None
+        return self.function == bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +109,8 @@ class Resolved:
         Shared state.
     faults
         In the order of the file.
+    routes
+        The most specific first.
     until_us
         When the replay ends; None: when nothing is left.
     time_scale, load
@@ -88,6 +121,7 @@ class Resolved:
     epochs: tuple[Epoch, ...]
     state: ResolvedState
     faults: tuple[Fault, ...]
+    routes: tuple[Route, ...]
     until_us: int | None
     time_scale: float
     load: float
@@ -266,6 +300,9 @@ class Resolved:
             "faults": [(one.core_config(), one.function) for one in self.faults],
             "functions": [_canonical(epoch) for epoch in self.epochs],
         }
+        if self.routes:
+            # Without any, a scenario is what it was before there were routes.
+            content["routes"] = [(one.function, one.source, one.key) for one in self.routes]
         return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_json)
 
     def digest(self) -> str:

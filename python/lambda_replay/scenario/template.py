@@ -69,6 +69,12 @@ init_ms = 250
 #function = "checkout"
 #slow = 3.0
 
+# The same work through another door: an event source, sync or async.
+#[[routes]]
+#function = "checkout"
+#source = "orders"
+#key = "state_key"                # the column that becomes its key
+
 # What a run does when another has its state_key: lock, optimistic, append.
 #[state]
 #discipline = "lock"
