@@ -18,7 +18,7 @@ from differential.strategies import BATCHES, Case, Seeded, draw_case
 from reference import replay
 from reference.random_cases import case as reference_case
 
-#: How the difference begins where the product refuses the scenario.
+#: How the difference begins where the product refuses the scenario or the trace.
 NO_CASE = ("the product raised ScenarioError", "the product raised TraceError")
 
 
