@@ -48,7 +48,10 @@ mod _core {
         module.add("SOURCES", Source::NAMES.to_vec())?;
         let counted = Spillover::COUNTED.map(|why| Spillover::NAMES[why as usize]);
         module.add("SPILLOVER_COUNTED", counted.to_vec())?;
-        module.add("DROP_REASONS", Reason::OF_DROPS.map(|why| Reason::NAMES[why as usize]).to_vec())?;
+        module.add(
+            "DROP_REASONS",
+            Reason::OF_DROPS.map(|why| Reason::NAMES[why as usize]).to_vec(),
+        )?;
         module.add("SPILLOVER_REASONS", Spillover::NAMES.to_vec())
     }
 }
