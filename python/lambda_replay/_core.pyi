@@ -4,11 +4,11 @@ from typing import Any, Final, Protocol, final
 __all__ = [
     "ATTEMPT_OUTCOMES",
     "DEBUG_BUILD",
+    "DROP_REASONS",
     "LIMITS",
     "OUTCOMES",
     "REASONS",
     "SOURCES",
-    "DROP_REASONS",
     "SPILLOVER_COUNTED",
     "SPILLOVER_REASONS",
     "CountExpander",

@@ -122,7 +122,7 @@ def numbers(values: Any, path: str = "") -> set[str]:
 
 
 def test_measures_are_the_numbers_of_the_summary() -> None:
-    nested = ("throttles_by_limit.", "cost_usd.", "state.")
+    nested = ("throttles_by_limit.", "spillover_by_reason.", "dropped_by_reason.", "cost_usd.", "state.")
     own = {name for name in MEASURES if not name.startswith(nested)}
     others = {"worst_10s.throttles", "deliveries", "utilisation"}
     assert own - others == numbers(lr.Summary) - {"seed", "schema_version"}
@@ -138,6 +138,8 @@ def test_nested_measures_are_those_of_a_replay() -> None:
     )
     result = lr.replay(trace)
     assert below("throttles_by_limit.") == set(_core.LIMITS)
+    assert below("spillover_by_reason.") == set(_core.SPILLOVER_COUNTED)
+    assert below("dropped_by_reason.") == set(_core.DROP_REASONS)
     assert result.summary.cost_usd is not None
     assert below("cost_usd.") == set(result.summary.cost_usd)
     assert below("state.") == set(result.summary.state)

@@ -29,9 +29,7 @@ ABSOLUTE = 1e-12
 INSTANTS = frozenset({"timestamp", "start", "end", "settled"})
 
 #: Counts by name; what is not there was not counted.
-COUNTS = frozenset(
-    {"throttles_by_limit", "spillover_by_reason", "dropped_by_reason", "deliveries"}
-)
+COUNTS = frozenset({"throttles_by_limit", "spillover_by_reason", "dropped_by_reason", "deliveries"})
 
 Table = list[dict[str, Any]]
 

@@ -594,9 +594,7 @@ def totals(
         "spillover_by_reason": dict(
             Counter(run.spillover for run in runs if run.spillover in ("busy", "request_rate"))
         ),
-        "dropped_by_reason": dict(
-            Counter(one.reason for one in own if one.outcome == "dropped")
-        ),
+        "dropped_by_reason": dict(Counter(one.reason for one in own if one.outcome == "dropped")),
         "never_ran": len(never),
         "concurrency": over_time,
         "worst_10s": worst_10s([attempt.instant for attempt in refused], marks),
