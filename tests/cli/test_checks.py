@@ -122,7 +122,13 @@ def numbers(values: Any, path: str = "") -> set[str]:
 
 
 def test_measures_are_the_numbers_of_the_summary() -> None:
-    nested = ("throttles_by_limit.", "spillover_by_reason.", "dropped_by_reason.", "cost_usd.", "state.")
+    nested = (
+        "throttles_by_limit.",
+        "spillover_by_reason.",
+        "dropped_by_reason.",
+        "cost_usd.",
+        "state.",
+    )
     own = {name for name in MEASURES if not name.startswith(nested)}
     others = {"worst_10s.throttles", "deliveries", "utilisation"}
     assert own - others == numbers(lr.Summary) - {"seed", "schema_version"}

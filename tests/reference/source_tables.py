@@ -65,7 +65,11 @@ def line(model: Model, owner: Any, place: Place, requests: list[Request]) -> dic
         "source": owner.name,
         "shard": place,
         "records": len(requests),
-        **{name: outcome[name] for name in OUTCOMES if name not in ("error", "throttled", "dropped")},
+        **{
+            name: outcome[name]
+            for name in OUTCOMES
+            if name not in ("error", "throttled", "dropped")
+        },
         "never_ran": sum(
             not one.runs and one.outcome not in ("pending", "filtered") for one in requests
         ),
