@@ -84,7 +84,16 @@ class Lanes:
             self.active_from, self.active_until = now + source.start_delay, None
         elif not source.enabled and on:
             self.marks.hit("E3.disabled")
-            self.active_until = now + source.stop_delay
+            if self.has_not_begun(now):
+                self.active_from = None
+            else:
+                self.active_until = now + source.stop_delay
+
+    def has_not_begun(self, now: int) -> bool:
+        """Tell whether the mapping was never active, though it was to be."""
+        assert self.active_from is not None
+        # rule: Z1, E0.6.1 (what changes at the very beginning has never been otherwise)
+        return now < self.active_from or now <= self.model.start_at
 
     # ---- trim ------------------------------------------------------------------------------
 

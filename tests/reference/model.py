@@ -61,11 +61,11 @@ class Model(Sources):
         self.log: list[Event] = []
         self.snapshots: list[Snapshot] = []
         self.calls: list[Attempt] = []
+        # rule: E0.6.1 (start = the first row of the whole trace)
+        self.start_at = self.arrivals[0].timestamp if self.arrivals else 0
         self.owners: dict[str, Owner] = {}
         for name in sorted(settings.sources) if self.arrivals else ():
             self.owners[name] = self.owner(name)
-        # rule: E0.6.1 (start = the first row of the whole trace)
-        self.start_at = self.arrivals[0].timestamp if self.arrivals else 0
         # rule: Q35 (provisioned in the scenario: READY at the trace's start)
         if self.arrivals:
             begins = [self.arrivals[0].timestamp, *(change.at for change in settings.changes)]

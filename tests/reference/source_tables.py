@@ -53,12 +53,16 @@ def receives_of(owner: Any, request: Request) -> int:
     return int(request in owner.read_at)
 
 
-def line(model: Model, owner: Any, place: Place, requests: list[Request]) -> dict[str, Any]:
+def line(
+    model: Model, owner: Any, place: Place, requests: list[Request], order: dict[str, int]
+) -> dict[str, Any]:
     """Return the row of one shard, partition or group."""
     outcome = Counter(request.outcome for request in requests)
     keys = Counter(request.row.key for request in requests)
-    # the key with the most records, the one that came first among equals
-    busiest, most = max(keys.items(), key=lambda item: item[1])
+    # the key with the most records; of equals null, then the one that came first in the trace
+    most = max(keys.values())
+    places = {key: order.get(key, -1) for key, count in keys.items() if count == most}
+    busiest = min(places, key=lambda key: places[key])
     settled = [request.settled for request in requests if request.settled is not None]
     last = max(request.row.timestamp for request in requests)
     return {
@@ -85,10 +89,12 @@ def line(model: Model, owner: Any, place: Place, requests: list[Request]) -> dic
 def sources(model: Model) -> list[dict[str, Any]]:
     """Return a row for every event source and shard, partition or group with records."""
     rows = []
+    keys = [request.row.key for request in model.requests if request.row.key is not None]
+    order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     for name, owner in model.owners.items():
         places: dict[Place, list[Request]] = defaultdict(list)
         for request in model.requests:
             if request.row.source == name:
                 places[place_of(owner, request)].append(request)
-        rows += [line(model, owner, place, requests) for place, requests in places.items()]
+        rows += [line(model, owner, place, requests, order) for place, requests in places.items()]
     return rows

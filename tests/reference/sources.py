@@ -91,6 +91,7 @@ class Sources(Runs):
     """Sends batches, and settles records."""
 
     owners: dict[str, Owner]
+    start_at: int
     calls: list[Attempt]
 
     def mapping(self, name: str) -> Source:
@@ -102,7 +103,7 @@ class Sources(Runs):
         rows = [record.row for record in batch.records]
         first = rows[0] if rows else batch.lane.window_last.row
         lengths = [row.duration for row in rows] or [0]
-        # rule: Z13 (at most its row's duration), E0.5 (an invocation has one phase of extensions)
+        # rule: Z13 (at most its row's duration)
         extensions = [min(row.extension, row.duration) for row in rows] or [0]
         combine = max if source.longest else sum
         if len(rows) > 1:
@@ -111,7 +112,7 @@ class Sources(Runs):
         return replace(
             first,
             duration=source.base + combine(lengths),
-            extension=max(extensions),
+            extension=combine(extensions),
             error=None,
             state_key=None,
         )

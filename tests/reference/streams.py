@@ -74,7 +74,8 @@ class Stream(Lanes):
         self.switch(now)
         if not self.source.enabled:
             for shard in self.shards:
-                if shard.opened is not None and shard.opened > now:
+                late = shard.opened is not None and shard.opened > now
+                if late or now <= self.model.start_at:
                     shard.opened = None
 
     def arrive(self, request: Request, now: int) -> None:
