@@ -305,9 +305,14 @@ def wire_of(
         for file, shown in zip(source.files, source.labels, strict=False):
             if "://" not in file:
                 verify(Path(file), shown)
+        resolved = [scenario.resolve() for scenario in scenarios]
         if bad.policy != "error":
+            if resolved:
+                # A row must mean something under each of them: all replay the same rows.
+                named = [frozenset(one.source_names()) for one in resolved]
+                bad.sources = frozenset.intersection(*named) | {"sync", "async"}
             source = set_aside(source, bad, read)
-        wire = Wire.of(source, *(scenario.resolve() for scenario in scenarios))
+        wire = Wire.of(source, *resolved)
         wire.check_accounts()
         yield wire
     finally:

@@ -118,6 +118,8 @@ CASES = [
          ("Git LFS pointer", "git lfs pull")),
     Case(8, "pickle.csv", text(b"\x80\x04\x95..."), 3, ("pickle", "runs whatever code")),
     Case(8, "binary.csv", text(b"\x7fELF\x00\x00"), 3, ("neither Parquet",)),
+    Case(8, "text.parquet", text(HEAD + ROW), 0, ("text.parquet holds CSV, not Parquet",)),
+    Case(8, "lines.csv", lambda p: table().write_ndjson(p), 0, ("holds NDJSON, not CSV",)),
     Case(11, "codec.parquet", odd_codec, 3, ("duration_ms", "List")),
     Case(13, "bomb.csv.gz", bomb, 4, ("unpacks from",)),
     Case(14, "cut.csv.gz", lambda p: p.write_bytes(gzip.compress(HEAD + ROW * 5_000)[:60]), 3, ()),
@@ -153,6 +155,8 @@ CASES = [
     Case(32, "long_run.parquet", parquet(duration_ms=[1.0, 901_000.0]), 0, ("901 s",)),
     Case(34, "disorder.parquet", parquet(timestamp=[BEGIN + 5, BEGIN]), 0, ("sorted",)),
     Case(36, "same_id.parquet", parquet(request_id=["a", "a"]), 0, ()),
+    Case(37, "retried.parquet", parquet(request_id=["a", "a"], duration_ms=[1.0, 7.0]), 0,
+         ("2 requests",)),
     Case(38, "naive.csv", csv(b"2026-03-01T00:00:00,f,1\n"), 0, ()),
     Case(39, "offset.csv", csv(b"2026-03-01T00:00:00+01:00,f,1\n2026-03-01T00:00:00Z,f,1\n"), 0),
     Case(40, "local.csv", csv(b"01/02/2026 03:04,f,1\n"), 3, ("ISO 8601", "01/02/2026")),
@@ -324,3 +328,47 @@ def test_too_many_bad_rows_are_an_error(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(capsys, *skip, "--max-bad-rows", "101").code == 0
     assert run(capsys, *skip, "--max-bad-rows", "100").code == 3
     assert run(capsys, "run", path, "--max-bad-rows", "5").code == 2
+
+
+def test_lines_of_logs_are_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, aside = tmp_path / "app.log", tmp_path / "aside.parquet"
+    good = "Duration: 1.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 9 MB"
+    ends = [good, "Duration: x ms", good, "Billed Dur"]
+    path.write_text("".join(
+        f"2026-03-01T10:00:0{n}.000Z REPORT RequestId: {n}14ba7cb-071e-4181-9a09-fa41db5bccad\t"
+        f"{end}\n"
+        for n, end in enumerate(ends)
+    ))  # fmt: skip
+    given = ("run", path, "--function", "f", "--format", "json")
+    import json
+
+    plain = json.loads(run(capsys, *given).out)
+    assert plain["records"] == 2
+    answer = run(capsys, *given, "--on-bad-row", "quarantine", "--bad-rows", aside)
+    assert answer.code == 0, answer.err
+    summary = json.loads(answer.out)
+    assert (summary["records"], summary["bad_rows"]) == (2, 2)
+    (report,) = summary["trace"]["ingest"]
+    assert report["rows_read"] == 4 == report["rows_kept"] + sum(report["dropped"].values())
+    kept = pl.read_parquet(aside)
+    assert kept.select("row", "file", "column").rows() == [
+        (2, str(path), "line"), (4, str(path), "line"),
+    ]  # fmt: skip
+    assert kept["reason"].to_list() == [
+        "a number that cannot be read", "no duration: the line is cut",
+    ]  # fmt: skip
+    assert "Duration: x ms" in kept["value"][0]
+    answer = run(capsys, *given, "--on-bad-row", "skip", "--max-bad-rows", "1")
+    assert answer.code == 3 and "more than 1 bad rows" in answer.err
+
+
+def test_sources_that_the_scenario_does_not_have_are_bad_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trace.csv"
+    rows = [f"{BEGIN},f,1,sync\n", f"{BEGIN},f,1,orders\n", f"{BEGIN},f,1,async\n"]
+    path.write_bytes(HEAD[:-1] + b",source\n" + "".join(rows).encode())
+    assert run(capsys, "run", path).code == 3
+    answer = run(capsys, "run", path, "--on-bad-row", "skip")
+    assert answer.code == 0, answer.err
+    assert "2 requests" in answer.out and "source is none of async, sync" in answer.err

@@ -11,6 +11,7 @@ import io
 import json
 import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,6 +86,8 @@ class BadRows:
     sources: frozenset[str] | None = None
     found: dict[str, tuple[int, int]] = field(default_factory=dict)
     _kept: list[pl.DataFrame] = field(default_factory=list)
+    _last: tuple[pl.DataFrame, str] | None = None
+    _lines: int = 0
 
     @classmethod
     def of(cls, policy: str, most: int | None, path: Path | None) -> BadRows:
@@ -117,6 +120,7 @@ class BadRows:
         """Begin a pass over the trace."""
         self.found.clear()
         self._kept.clear()
+        self._last, self._lines = None, 0
 
     def add(self, bad: pl.DataFrame, raw: Callable[[], pl.DataFrame], source: str) -> None:
         """Note bad rows: ``row``, ``reason``, ``column``, ``value``; and what they were."""
@@ -124,6 +128,7 @@ class BadRows:
         for reason, rows, first in firsts.iter_rows():
             before, earliest = self.found.get(reason, (0, first))
             self.found[reason] = (before + rows, earliest)
+        self._last = (bad, source)
         if self.most is not None:
             self._check(self.most, bad, source)
         if self.policy == "quarantine":
@@ -134,10 +139,22 @@ class BadRows:
                 )
             )
 
-    def end(self, rows: int, last: pl.DataFrame | None, source: str) -> None:
-        """End a pass over so many rows."""
-        if self.most is None and last is not None:
-            self._check(max(_LEAST_MOST, int(rows * _MOST_SHARE)), last, source)
+    def add_lines(self, lines: pl.DataFrame, source: str) -> None:
+        """Note lines that never became rows: ``line`` (from 1), ``reason``, ``text``."""
+        bad = lines.select(
+            pl.col("line").cast(pl.UInt64).alias("row"),
+            "reason",
+            pl.lit("line").alias("column"),
+            pl.col("text").alias("value"),
+        )
+        self._lines += lines.height
+        self.add(bad, lambda: lines, source)
+
+    def end(self, rows: int) -> None:
+        """End a pass over so many rows, lines that became none not counted."""
+        if self.most is None and self._last is not None:
+            most = max(_LEAST_MOST, int((rows + self._lines) * _MOST_SHARE))
+            self._check(most, *self._last)
 
     def _check(self, most: int, bad: pl.DataFrame, source: str) -> None:
         if self.count <= most:
@@ -189,6 +206,10 @@ def set_aside(source: TraceSource, bad: BadRows, options: ReadOptions) -> TraceS
 
     from polars.io.plugins import register_io_source  # noqa: PLC0415
 
+    for report in source.reports:
+        if report.format != CANONICAL.name:
+            label = report.files[0] if len(report.files) == 1 else source.label
+            report.set_aside = partial(bad.add_lines, source=label)
     parts = _parts(source, options)
     present: dict[str, None] = {}
     extra: dict[str, None] = {}
@@ -207,13 +228,12 @@ def set_aside(source: TraceSource, bad: BadRows, options: ReadOptions) -> TraceS
     ) -> Iterator[pl.DataFrame]:
         del batch_size
         bad.begin()
-        place, left, last, label = 0, n_rows, None, source.label
+        place, left = 0, n_rows
         for part in parts:
             for batch in part.batches():
                 good, refused = _judge(batch, place, typed, bad.sources)
                 place += batch.height
                 if refused.height:
-                    last, label = refused, part.label
                     taken = refused["row"] - (place - batch.height)
                     bad.add(refused, lambda b=batch, t=taken: b[t], part.label)  # type: ignore[misc]
                 good = good.with_columns(pl.lit(None).alias(name) for name in extra)
@@ -226,7 +246,7 @@ def set_aside(source: TraceSource, bad: BadRows, options: ReadOptions) -> TraceS
                 yield good if with_columns is None else good.select(with_columns)
                 if left is not None and left <= 0:
                     return
-        bad.end(place, last, label)
+        bad.end(place)
 
     frame = register_io_source(rows, schema=schema)
     return replace(source, frames=(frame,), labels=(source.label,), files=(), numbered=True)

@@ -18,7 +18,16 @@ from lambda_replay.ingest.faults import reading
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Detected", "Format", "Notes", "detect", "find_unreadable", "scan_file", "scan_text"]
+__all__ = [
+    "Detected",
+    "Format",
+    "Notes",
+    "detect",
+    "find_unreadable",
+    "named_otherwise",
+    "scan_file",
+    "scan_text",
+]
 
 #: Enough to tell any format.
 _HEAD = 64 << 10
@@ -49,6 +58,15 @@ class Format(Enum):
     IPC = "Arrow IPC"
     CSV = "CSV"
     NDJSON = "NDJSON"
+
+
+#: What names of files promise.
+_SUFFIXES: Final = {
+    (".parquet", ".pq"): Format.PARQUET,
+    (".arrow", ".ipc", ".feather"): Format.IPC,
+    (".csv",): Format.CSV,
+    (".ndjson", ".jsonl"): Format.NDJSON,
+}
 
 
 @dataclass(frozen=True)
@@ -197,6 +215,15 @@ def _notes(path: Path) -> Notes:
         told = []
     ingest = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
     return Notes(sentences(MEASURED_KEY), sentences(ASSUMED_KEY), tuple(ingest))
+
+
+def named_otherwise(file: str, found: Format) -> str | None:
+    """Give the format that the name of a file promises, where it holds another."""
+    name = file.removesuffix(".gz").removesuffix(".zst")
+    for suffixes, promised in _SUFFIXES.items():
+        if name.endswith(suffixes):
+            return None if promised is found else promised.value
+    return None
 
 
 def scan_file(file: str) -> pl.LazyFrame:

@@ -23,7 +23,7 @@ from lambda_replay import samples
 from lambda_replay.exceptions import ResourceError, TraceError, escape, show
 from lambda_replay.ingest.canonical import CANONICAL, Canonical
 from lambda_replay.ingest.faults import reading
-from lambda_replay.ingest.formats import detect, scan_file
+from lambda_replay.ingest.formats import detect, named_otherwise, scan_file
 from lambda_replay.output import TemporaryFolder
 from lambda_replay.readers import NAMES, find_reader, reader
 from lambda_replay.readers.base import IngestReport, ReadOptions
@@ -272,7 +272,10 @@ def _with_group(
     if chosen is CANONICAL:
         for file in members:
             if not file.is_remote:
-                notes = detect(Path(file.path), shown=file.shown).notes
+                found = detect(Path(file.path), shown=file.shown)
+                if (named := named_otherwise(file.shown, found.format)) is not None:
+                    report.note(f"{escape(file.shown)} holds {found.format.value}, not {named}")
+                notes = found.notes
                 measured.extend(notes.measured)
                 assumed.extend(notes.assumed)
                 for former in notes.ingest:

@@ -332,20 +332,35 @@ def _memory(index: pl.DataFrame, files: Sequence[File], report: IngestReport) ->
 def _blocks(days: Sequence[_Day], index: pl.DataFrame) -> Iterator[tuple[int, Block]]:
     """Give the counts of day after day, some hours at a time."""
     for day in days:
+        with reading(day.counts.shown):
+            names = _scan(day.counts).select(_name()).collect()
+        # Without duplicates, which are rare, rows need only be put in order.
+        places = None if names["name"].is_duplicated().any() else _places(names, index)
         for run in _runs(day.minutes):
             columns = [str(minute) for minute in run]
+            whole = pl.col(columns).fill_null(0).fill_nan(0).round().cast(pl.Int32)
             with reading(day.counts.shown):
-                frame = _scan(day.counts).select(_name(), *columns).collect()
-            negative = frame.select(pl.col(columns).clip(upper_bound=0).abs().sum()).row(0)
-            counts = (
-                frame.group_by("name")
-                .agg(pl.col(columns).fill_nan(0).clip(0).round().sum())
-                .cast(dict.fromkeys(columns, pl.UInt32))
-            )
-            aligned = index.select("name").join(counts, "name", how="left", maintain_order="left")
-            block = aligned.select(pl.col(columns).fill_null(0))
+                # As whole numbers at once: hundreds of columns of Float64 take twice the memory.
+                frame = _scan(day.counts).select(whole).collect(engine="streaming")
+            negative = frame.select(pl.all().clip(upper_bound=0).cast(pl.Int64).abs().sum()).row(0)
+            counts = frame.select(pl.all().clip(0).cast(pl.UInt32))
+            del frame
+            if places is None:
+                summed = counts.with_columns(names["name"]).group_by("name").sum()
+                order = _places(summed, index)
+                counts = summed.select(columns)
+            else:
+                order = places
+            block = counts.select(pl.all().gather(order).fill_null(0))
             start = day.start + (run[0] - 1) * _MINUTE_US
             yield int(sum(negative)), Block(start, _MINUTE_US, block)
+
+
+def _places(rows: pl.DataFrame, index: pl.DataFrame) -> pl.Series:
+    """Give the place of each function's row, null where it has none."""
+    numbered = rows.select("name").with_row_index("place")
+    joined = index.select("name").join(numbered, "name", how="left", maintain_order="left")
+    return joined["place"]
 
 
 def _runs(minutes: Sequence[int]) -> Iterator[list[int]]:

@@ -137,6 +137,10 @@ class IngestReport:
     notes: list[str] = field(default_factory=list)
     duplicates: int | None = None
     disorder: int | None = None
+    #: Takes lines that could not be read (``line``, ``reason``, ``text``), if anybody wants them.
+    set_aside: Callable[[pl.DataFrame], None] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     def begin(self) -> None:
         """Begin a pass over the files: counts start at nothing."""

@@ -123,6 +123,8 @@ def _batches(
         report.count(read=found.height + bad.height)
         for reason, lines in bad["reason"].value_counts().rows():
             report.drop(reason, lines)
+        if bad.height and report.set_aside is not None:
+            report.set_aside(bad)
         if found.height:
             yield found.with_columns(pl.col("timestamp").cast(SCHEMA["timestamp"])).cast(
                 pl.Schema(SCHEMA)
