@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import polars as pl
 
-from lambda_replay.checks import Check, measure, parse
-from lambda_replay.exceptions import LambdaReplayError, ScenarioError, show
+from lambda_replay.checks import Check, measure
+from lambda_replay.exceptions import ScenarioError, TraceError, show
 from lambda_replay.figures import count
 from lambda_replay.recommendation import Recommendation
 from lambda_replay.replay import choose_scenario
-from lambda_replay.scenario.keys import format_key
 from lambda_replay.several import Wanted, replay_several
 from lambda_replay.size_notes import notes_on
+from lambda_replay.size_question import (
+    CHEAPEST,
+    UNLIMITED,
+    Named,
+    Question,
+    SizeError,
+    What,
+    aside,
+    question_of,
+    row_of,
+)
+from lambda_replay.size_sources import free_of_source, named_shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,29 +44,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Recommendation", "Search", "SizeError", "What", "size"]
 
-What = Literal["account", "reserved", "provisioned", "downstream", "maximum_concurrency", "shards"]
-
 #: Sizes that are all replayed; of more, an even choice is, and then all around where it changes.
 SCANNED: Final = 400
-#: No limit that any trace would meet.
-_UNLIMITED: Final = 1_000_000
-CHEAPEST: Final = "cheapest"
-_DEFAULT_TARGET: Final[dict[str, str]] = {
-    "account": "throttles <= 0",
-    "reserved": "throttles <= 0",
-    "provisioned": "cold_starts <= 0",
-    "downstream": "connections <= limit",
-}
 #: Results that are kept: a size may be asked for again.
 _RESULTS_KEPT: Final = 8
 _MEASURES: Final = ("throttled", "throttles", "dropped", "loss_rate", "cold_starts")
-
-
-class SizeError(LambdaReplayError, ValueError):
-    """A question about sizes that cannot be asked so."""
-
-    exit_code = 2
-    default_code = "LR-Z000"
 
 
 def size(
@@ -81,15 +74,19 @@ def size(
     what
         ``account`` (concurrency of the account), ``reserved`` or ``provisioned`` (concurrency of
         ``function``), ``downstream`` (reserved concurrency of each function of ``downstream``, so
-        that its connections suffice).
+        that its connections suffice), ``maximum_concurrency`` (of a queue) or ``shards`` (of a
+        stream or topic) of ``source``.
     function
         Whose reserved or provisioned concurrency.
+    source
+        Name of an event source of the scenario.
     downstream
         Name of a table of [downstream].
     target
         A condition that is to hold, as ``--fail-if`` has them, or ``cheapest``. About the whole
         account unless it begins with ``function=NAME:``. By default no throttles, for provisioned
-        concurrency no cold starts of the function, for a downstream service its limit.
+        concurrency no cold starts of the function, for a downstream service its limit, for an
+        event source nothing lost of its function.
     progress
         Told how far all replays together are, in rows.
     read
@@ -105,8 +102,8 @@ def size(
     Raises
     ------
     SizeError
-        A function or downstream service is missing or unknown, or the key changes while the trace
-        runs.
+        A function, event source or downstream service is missing or unknown, or the key changes
+        while the trace runs.
     CheckError
         The target cannot be understood.
 
@@ -119,123 +116,9 @@ def size(
     if what not in get_args(What):
         message = f"what is {show(what)}; it is one of {', '.join(get_args(What))}"
         raise SizeError(message)
-    if what in {"maximum_concurrency", "shards"}:
-        of = f" of {show(source)}" if source else ""
-        message = f"{what}{of} belongs to an event source, and those are not replayed yet"
-        raise SizeError(message, code="LR-Z-SOURCE", hint="size account, reserved or provisioned")
     base = choose_scenario(trace, scenario, seed)
-    question = _question(base, what, function, downstream, target)
+    question = question_of(base, what, Named(function, source, downstream), target)
     return Search(trace, base, question, progress, read, bad).answer()
-
-
-# ---------------------------------------------------------------------------- the question
-
-
-@dataclass(frozen=True)
-class _Question:
-    what: str
-    #: Keys that are set to the size.
-    keys: tuple[str, ...]
-    function: str | None
-    target: str
-    check: Check | None
-    #: Sizes that make sense at all.
-    least: int
-    most: int
-    current: int | None
-    #: Functions of a downstream service, its limit, and connections of an environment.
-    service: tuple[tuple[str, ...], int, int] | None = None
-
-
-def _question(
-    base: Scenario, what: str, function: str | None, downstream: str | None, target: str | None
-) -> _Question:
-    resolved = base.resolve()
-    account = resolved.account
-    text = target or _DEFAULT_TARGET[what]
-    if what == "provisioned" and target is None and function is not None:
-        text = f"function={function}: {text}"
-    check = None
-    if text not in {CHEAPEST, _DEFAULT_TARGET["downstream"]}:
-        check = parse(text)
-    if what == "downstream":
-        return _downstream(base, downstream, text, check)
-    if what == "account":
-        _check_unchanged(base, "account.concurrency")
-        aside = _aside(base)
-        return _Question(
-            what,
-            ("account.concurrency",),
-            None,
-            text,
-            check,
-            max(1, aside),
-            _UNLIMITED,
-            account.concurrency,
-        )
-    if function is None:
-        message = f"{what} concurrency of which function? Name it: function="
-        raise SizeError(message, hint="on the command line: --function NAME")
-    bare = function.partition(":")[0]
-    settings = resolved.function(bare)
-    key = format_key(("functions", bare, f"{what}_concurrency"))
-    _check_unchanged(base, key)
-    if what == "reserved":
-        own = settings.reserved or 0
-        most = max(0, account.concurrency - min(100, account.concurrency) - (_aside(base) - own))
-        return _Question(what, (key,), bare, text, check, 0, most, settings.reserved)
-    pools = base.to_dict().get("functions", {}).get(bare, {}).get("provisioned_concurrency")
-    if isinstance(pools, dict):
-        message = f"{bare} has provisioned concurrency by qualifier or by schedule already"
-        raise SizeError(message, hint=f"take {key} out of the scenario, or sweep one of its keys")
-    if settings.reserved is not None:
-        most = settings.reserved
-    else:
-        own = pools if isinstance(pools, int) else 0
-        most = max(0, account.concurrency - min(100, account.concurrency) - (_aside(base) - own))
-    return _Question(
-        what, (key,), bare, text, check, 0, most, pools if isinstance(pools, int) else None
-    )
-
-
-def _aside(base: Scenario) -> int:
-    """Units that functions named in the scenario have set aside."""
-    resolved = base.resolve()
-    total = 0
-    for name in resolved.literal_names():
-        one = resolved.function(name)
-        if one.reserved is not None:
-            total += one.reserved
-    return total
-
-
-def _check_unchanged(base: Scenario, key: str) -> None:
-    """Refuse a key that the scenario changes on the way."""
-    for change in base.to_dict().get("changes", []):
-        if key in change.get("set", {}):
-            message = f"{key} changes at {change['at']}: there is no one size of it"
-            raise SizeError(message, hint="take it out of [[changes]]")
-
-
-def _downstream(base: Scenario, name: str | None, text: str, check: Check | None) -> _Question:
-    services = base.downstream()
-    if name is None or name not in services:
-        known = ", ".join(services) or "none"
-        message = (
-            "which downstream service?" if name is None else f"there is no downstream {show(name)}"
-        )
-        hint = f"[downstream.NAME] in the scenario: {known}; on the command line --downstream NAME"
-        raise SizeError(message, hint=hint)
-    service = services[name]
-    keys = tuple(
-        format_key(("functions", one, "reserved_concurrency")) for one in service.functions
-    )
-    for key in keys:
-        _check_unchanged(base, key)
-    account = base.resolve().account
-    most = max(0, account.concurrency - min(100, account.concurrency))
-    own = (service.functions, service.limit, service.per_environment or 1)
-    return _Question("downstream", keys, None, text, check, 0, most, None, own)
 
 
 # ---------------------------------------------------------------------------- the search
@@ -247,7 +130,7 @@ class Search:
 
     trace: TraceLike
     base: Scenario
-    question: _Question
+    question: Question
     progress: Callable[[Progress], None] | None
     read: ReadOptions | None
     bad: BadRows | None
@@ -263,6 +146,13 @@ class Search:
         peak = min(max(peak, question.least), question.most)
         if question.what == "downstream":
             return self._downward(peak)
+        if question.what == "shards":
+            if not self.meets(peak):
+                proof = f"no number met it: 1, 2, 4, … {count(peak)} replayed"
+                return self._recommend(None, None, free=free, peak=peak, proof=proof, exact=False)
+            # Beyond twice what doubling needed there is no demand to meet.
+            peak = min(2 * peak, question.most)
+            return self._by_scanning(free, peak)
         if question.target == CHEAPEST:
             return self._cheapest(free, peak)
         assert question.check is not None
@@ -275,7 +165,8 @@ class Search:
     def _scenario(self, number: int) -> Scenario:
         return self.base.with_many(dict.fromkeys(self.question.keys, number))
 
-    def _replay(self, scenarios: list[Scenario], **options: Any) -> list[ReplayResult]:
+    def replay(self, scenarios: list[Scenario], **options: Any) -> list[ReplayResult]:
+        """Replay scenarios side by side, the trace read as it was asked for."""
         return replay_several(self.trace, scenarios, read=self.read, bad=self.bad, **options)
 
     def try_all(self, numbers: Iterable[int]) -> None:
@@ -302,7 +193,12 @@ class Search:
             self._keep(number, result)
 
         wanted = Wanted(metrics=self.question.service is not None)
-        self._replay(scenarios, wanted=wanted, done=done, progress=self.progress)
+        try:
+            self.replay(scenarios, wanted=wanted, done=done, progress=self.progress)
+        except TraceError as error:
+            if self.question.what == "shards" and error.code == "LR-T-SHARD":
+                raise named_shards(self.question) from error
+            raise
 
     def _keep(self, number: int, result: ReplayResult) -> None:
         """Keep few results: those of the ends and of the sizes tried last."""
@@ -315,7 +211,7 @@ class Search:
         if number is None:
             return None
         if number not in self.results:
-            found = self._replay([self._scenario(number)])
+            found = self.replay([self._scenario(number)])
             self.results[number] = found[0]
         return self.results[number]
 
@@ -326,7 +222,7 @@ class Search:
         row["cost_usd.total"] = measure(summary, "cost_usd.total")
         row["max_concurrency"] = result.summary.max_concurrency
         if question.function is not None:
-            mine = _row_of(result, question.function)
+            mine = row_of(result, question.function)
             for name in ("throttled", "cold_starts", "spillover_invocations", "utilisation"):
                 row[f"function.{name}"] = measure(mine, name) if mine else None
         if question.service is not None:
@@ -338,7 +234,7 @@ class Search:
         check = question.check
         functions = None
         if check.function is not None:
-            mine = _row_of(result, check.function)
+            mine = row_of(result, check.function)
             if mine is None:
                 names = result.functions["function"].to_list()
                 # Says which functions there are.
@@ -351,7 +247,7 @@ class Search:
 
     def set_aside(self) -> int:
         """Count the units that functions named in the scenario have set aside."""
-        return _aside(self.base)
+        return aside(self.base)
 
     def meets(self, number: int) -> bool:
         """Tell whether a size was replayed and meets the target."""
@@ -363,20 +259,22 @@ class Search:
         """Replay without the limit; gives the most units that were wanted of it."""
         question = self.question
         if question.what == "account":
-            scenario = self.base.with_many({"account.concurrency": _UNLIMITED})
-            (found,) = self._replay([scenario], wanted=Wanted(metrics=True))
+            scenario = self.base.with_many({"account.concurrency": UNLIMITED})
+            (found,) = self.replay([scenario], wanted=Wanted(metrics=True))
             most = found.region["ClaimedAccountConcurrency"].max()
             return found, max(found.summary.max_concurrency, most if isinstance(most, int) else 0)
-        free: dict[str, object] = {"account.concurrency": _UNLIMITED}
+        if question.source is not None:
+            return free_of_source(self)
+        free: dict[str, object] = {"account.concurrency": UNLIMITED}
         if question.what in {"reserved", "downstream"}:
-            free |= dict.fromkeys(question.keys, _UNLIMITED // 4 // max(1, len(question.keys)))
+            free |= dict.fromkeys(question.keys, UNLIMITED // 4 // max(1, len(question.keys)))
         else:
             free |= dict.fromkeys(question.keys, 0)
         try:
             scenario = self.base.with_many(free)
         except ScenarioError:
-            scenario = self.base.with_many({"account.concurrency": _UNLIMITED})
-        (found,) = self._replay([scenario], wanted=Wanted(metrics=True))
+            scenario = self.base.with_many({"account.concurrency": UNLIMITED})
+        (found,) = self.replay([scenario], wanted=Wanted(metrics=True))
         if question.service is not None:
             members = _matching(found, question.service[0])
             peaks = [
@@ -386,7 +284,7 @@ class Search:
             ]
             return found, max(peaks, default=0)
         assert question.function is not None
-        mine = _row_of(found, question.function)
+        mine = row_of(found, question.function)
         if mine is None:
             names = found.functions["function"].to_list()
             check = Check(question.function, question.function, "throttles", ">", 0)
@@ -596,11 +494,6 @@ class Search:
         )
         notes = tuple(notes_on(found, self, free))
         return Recommendation(**{**found.__dict__, "notes": notes})
-
-
-def _row_of(result: ReplayResult, function: str) -> dict[str, Any] | None:
-    rows = result.functions.filter(pl.col("function") == function).to_dicts()
-    return rows[0] if rows else None
 
 
 def _matching(result: ReplayResult, patterns: Sequence[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from lambda_replay.figures import clock, count, mean, money, plural, share_of
 from lambda_replay.lines import name_of
 from lambda_replay.measures import shown
+from lambda_replay.size_sources import by_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +46,8 @@ def notes_on(
         yield "pool", f"leaves {count(left)} unreserved ({word} {count(least)})"
     if found.what == "provisioned":
         yield from _provisioned(found, search, free)
+    if found.what == "shards" and found.value is not None and _has_factor(search):
+        yield "by factor", _factors(search, found.value)
     if search.question.service is not None:
         names, limit, each = search.question.service
         yield (
@@ -63,6 +67,25 @@ def notes_on(
                     f" {shown('async_age_ms.p99', one.async_age_ms.p99)}"
                 ),
             )
+
+
+def _has_factor(search: Search) -> bool:
+    assert search.question.source is not None
+    return search.base.resolve().epochs[0].sources[search.question.source].is_stream
+
+
+def _factors(search: Search, value: int) -> str:
+    """Say how many shards do with each parallelization factor, factors that need as many as one."""
+    pairs = by_factor(search, value)
+    parts = []
+    for number in sorted({shards for _, shards in pairs}, reverse=True):
+        least = min(factor for factor, shards in pairs if shards == number)
+        parts.append(f"{plural(number, 'shard')} from parallelization_factor {least} on")
+    # What holds "from … on" must hold for every factor that was tried above.
+    falling = all(one >= other for (_, one), (_, other) in itertools.pairwise(pairs))
+    if not falling:
+        parts = [f"{plural(shards, 'shard')} with factor {factor}" for factor, shards in pairs]
+    return f"each replayed: {'; '.join(parts)}; records of one key stay in order"
 
 
 def _quota(found: Recommendation, free: ReplayResult) -> str:

@@ -176,8 +176,8 @@ def test_downstream_is_the_largest_cap_within_its_limit() -> None:
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"what": "shards", "source": "orders"}, "not replayed yet"),
-        ({"what": "maximum_concurrency"}, "not replayed yet"),
+        ({"what": "shards", "source": "orders"}, "there is no event source 'orders'"),
+        ({"what": "maximum_concurrency"}, "which event source"),
         ({"what": "nothing"}, "is one of account, reserved"),
         ({"what": "reserved"}, "of which function"),
         ({"what": "reserved", "function": "zzz"}, "not in the trace"),

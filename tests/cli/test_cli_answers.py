@@ -168,10 +168,28 @@ def test_size_as_json_and_in_a_file(cli: Cli) -> None:
     assert by_size == {28: False, 29: True, 30: True}
 
 
-def test_sizes_of_event_sources_wait_for_them(cli: Cli) -> None:
-    answer = cli("size", "sample:azure2019", "--what", "shards", "--source", "orders", "-q")
-    assert answer.code == 2
-    assert "shards of 'orders' belongs to an event source" in answer.err
+def test_size_of_shards_end_to_end(cli: Cli) -> None:
+    """Ten records a second, half a second each: five shards' worth of work."""
+    rows = 240
+    pl.DataFrame(
+        {
+            "timestamp": [1_772_438_400_000_000 + i * 100_000 for i in range(rows)],
+            "function": ["apply"] * rows,
+            "duration_ms": [500.0] * rows,
+            "source": ["flow"] * rows,
+            "key": [f"k{i % 40}" for i in range(rows)],
+        }
+    ).write_parquet(cli.folder / "t.parquet")
+    flow = {"type": '"kinesis"', "function": '"apply"', "batch_size": 1}
+    sets = [f"--set=event_sources.flow.{key}={value}" for key, value in flow.items()]
+    target = ["--target", "iterator_age_ms.max < 8s"]
+    answer = cli("size", "t.parquet", "--what", "shards", "--source", "flow", "-q", *sets, *target)
+    assert answer.code == 0, answer.err
+    assert "event_sources.flow.shards = " in answer.out
+    assert "by factor" in answer.out and "parallelization_factor" in answer.out
+    unknown = cli("size", "t.parquet", "--what", "shards", "--source", "flo", "-q", *sets)
+    assert unknown.code == 2
+    assert "there is no event source 'flo'" in unknown.err and "NAME" in unknown.err
 
 
 def test_validate_end_to_end(cli: Cli, crowd: pl.DataFrame) -> None:
@@ -234,3 +252,22 @@ def test_bad_rows_are_as_in_run(cli: Cli, command: str) -> None:
     skipped = cli(*command.split(), "-q", "--on-bad-row", "skip")
     assert skipped.code == 0, skipped.err
     assert "1 row set aside" in skipped.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare", "t.parquet", "--set", "a:account.concurrency=9"],
+        ["size", "t.parquet"],
+        ["validate", "t.parquet"],
+    ],
+)
+def test_bad_rows_are_never_written_over_the_trace(
+    cli: Cli, crowd: pl.DataFrame, command: list[str]
+) -> None:
+    crowd.with_columns(cold_start=pl.lit(value=False)).write_parquet(cli.folder / "t.parquet")
+    before = (cli.folder / "t.parquet").read_bytes()
+    answer = cli(*command, "-q", "--on-bad-row", "quarantine", "--bad-rows", "t.parquet")
+    assert answer.code == 2
+    assert "--bad-rows" in answer.err
+    assert (cli.folder / "t.parquet").read_bytes() == before

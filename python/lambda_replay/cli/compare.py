@@ -117,7 +117,9 @@ def compare(
     with showing_progress(trace, quiet=quiet) as progress:
         bad = bad_rows(reading, (output,))
         sides = _sides(trace, files, sets)
-        check_outputs({"--output": (output, "JSON")}, trace, None)
+        check_outputs(
+            {"--bad-rows": (bad.path, "Parquet"), "--output": (output, "JSON")}, trace, None
+        )
         names = list(sides)
         for name, _, expression in given:
             if name is not None and name not in names:

@@ -13,7 +13,6 @@ from lambda_replay.exceptions import show
 from lambda_replay.readers import CANONICAL_NAME, NAMES, PLACEMENTS
 
 if TYPE_CHECKING:
-    from lambda_replay.ingest import TraceSpec
     from lambda_replay.ingest.bad_rows import BadRows
     from lambda_replay.readers.base import ReadOptions
 
@@ -23,7 +22,6 @@ __all__ = [
     "read_options",
     "reading_options",
     "tell_bad_rows",
-    "trace_spec",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -157,20 +155,6 @@ def bad_rows(given: dict[str, Any], beside: Sequence[Path | None]) -> BadRows:
         output = next((one for one in beside if one is not None), None)
         path = Path("bad_rows.parquet") if output is None else output.parent / "bad_rows.parquet"
     return BadRows.of(policy, most, path)
-
-
-def trace_spec(
-    trace: Sequence[str],
-    given: dict[str, Any],
-    beside: Sequence[Path | None],
-    *,
-    seed: int | None = None,
-) -> TraceSpec:
-    """Give a trace with what was said about reading it and about bad rows."""
-    from lambda_replay.ingest import TraceSpec  # noqa: PLC0415 - imports Polars
-
-    bad = bad_rows(given, beside)
-    return TraceSpec(list(trace), read_options(given, seed=seed), bad)
 
 
 def tell_bad_rows(bad: BadRows) -> None:

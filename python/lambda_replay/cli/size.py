@@ -54,7 +54,8 @@ __all__ = ["size"]
 @click.option(
     "--target",
     metavar="EXPR",
-    help="What is to hold, or cheapest. Default: throttles <= 0; provisioned: no cold starts.",
+    help="What is to hold, or cheapest. Default: throttles <= 0; provisioned: no cold starts;"
+    " maximum_concurrency, shards: nothing lost.",
 )
 @output_options("the sizes that were replayed")
 @fail_if_option
@@ -104,7 +105,11 @@ def size(
     with showing_progress(trace, quiet=quiet) as progress:
         bad = bad_rows(reading, (output,))
         chosen = choose(trace, scenario_file, sets)
-        check_outputs({"--output": (output, "JSON")}, trace, scenario_file)
+        check_outputs(
+            {"--bad-rows": (bad.path, "Parquet"), "--output": (output, "JSON")},
+            trace,
+            scenario_file,
+        )
         from lambda_replay.size import size as work  # noqa: PLC0415 - imports Polars
 
         found = work(

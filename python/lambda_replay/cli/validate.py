@@ -102,7 +102,11 @@ def validate(
     with showing_progress(trace, quiet=quiet):
         bad = bad_rows(reading, (output,))
         chosen = choose(trace, scenario_file, sets)
-        check_outputs({"--output": (output, "JSON")}, trace, scenario_file)
+        check_outputs(
+            {"--bad-rows": (bad.path, "Parquet"), "--output": (output, "JSON")},
+            trace,
+            scenario_file,
+        )
         from lambda_replay.validate import validate as work  # noqa: PLC0415 - imports Polars
 
         found = work(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambda_replay.ingest.source import TraceLike, TraceSource, TraceSpec, open_trace
+from lambda_replay.ingest.source import TraceLike, TraceSource, open_trace
 from lambda_replay.ingest.wire import Wire
 
-__all__ = ["TraceLike", "TraceSource", "TraceSpec", "Wire", "open_trace"]
+__all__ = ["TraceLike", "TraceSource", "Wire", "open_trace"]

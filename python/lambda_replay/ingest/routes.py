@@ -152,8 +152,8 @@ class Routes:
         counts = dict(number.value_counts(name="count").iter_rows())
         if set(counts) == {none}:
             return batch
-        for place in range(none):
-            self.rows[place] += counts.get(place, 0)
+        for i in range(none):
+            self.rows[i] += counts.get(i, 0)
         doors = pl.Series([*(one.source for one in self.routes), None], dtype=pl.String)
         door = doors.gather(number)
         was = pl.col("source").fill_null("sync")

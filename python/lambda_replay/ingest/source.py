@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
@@ -30,10 +30,9 @@ from lambda_replay.readers.base import IngestReport, ReadOptions
 from lambda_replay.readers.files import File
 
 if TYPE_CHECKING:
-    from lambda_replay.ingest.bad_rows import BadRows
     from lambda_replay.readers.base import Reader
 
-__all__ = ["TraceLike", "TraceSource", "TraceSpec", "open_trace"]
+__all__ = ["TraceLike", "TraceSource", "open_trace"]
 
 
 @runtime_checkable
@@ -45,7 +44,7 @@ class ArrowStream(Protocol):
 
 #: What a trace may be given as.
 TraceLike: TypeAlias = (
-    "str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | ArrowStream | TraceSpec"
+    "str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | ArrowStream"
     " | Sequence[str | os.PathLike[str]]"
 )
 
@@ -121,25 +120,6 @@ class TraceSource:
             self._folder.close()
 
 
-@dataclass(frozen=True)
-class TraceSpec:
-    """A trace with what the user says about reading it; stands wherever a trace can.
-
-    Attributes
-    ----------
-    trace
-        As for :func:`open_trace`.
-    read
-        How it is read.
-    bad
-        What becomes of bad rows; it is for whoever opens the trace to write them.
-    """
-
-    trace: Any
-    read: ReadOptions = field(default_factory=ReadOptions)
-    bad: BadRows | None = None
-
-
 def open_trace(trace: TraceLike, options: ReadOptions | None = None) -> TraceSource:
     """Find a trace and make it a lazy frame.
 
@@ -160,14 +140,6 @@ def open_trace(trace: TraceLike, options: ReadOptions | None = None) -> TraceSou
     options = options or ReadOptions()
     if isinstance(trace, TraceSource):
         return trace
-    if isinstance(trace, TraceSpec):
-        # Imported here: what sets bad rows aside takes sources.
-        from lambda_replay.ingest.bad_rows import set_aside  # noqa: PLC0415
-
-        source = open_trace(trace.trace, trace.read)
-        if trace.bad is None or trace.bad.policy == "error":
-            return source
-        return set_aside(source, trace.bad, trace.read)
     if isinstance(trace, pl.LazyFrame):
         return _of_frame("frame", trace, options)
     if isinstance(trace, pl.DataFrame):
