@@ -45,8 +45,8 @@ _COSTS = "requests duration provisioned other adjustment total".split()
 #: What shared records came to, by unit.
 _STATE: Final[dict[Unit, list[str]]] = {
     "count": (
-        "runs writers waits conflicts longest_queue longest_chain time_outs blocked_mean blocked_max"
-        " throttles"
+        "runs writers waits conflicts longest_queue longest_chain time_outs blocked_mean"
+        " blocked_max throttles"
     ).split(),
     "s": ["wait_s", "wait_billed_s"],
     "ms": ["longest_wait_ms"],
