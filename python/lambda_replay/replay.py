@@ -307,9 +307,10 @@ def wire_of(
                 verify(Path(file), shown)
         resolved = [scenario.resolve() for scenario in scenarios]
         if bad.policy != "error":
-            if resolved:
+            if resolved and not any(one.routes for one in resolved):
                 # A row must mean something under each of them: all replay the same rows.
                 named = [frozenset(one.source_names()) for one in resolved]
+                # Routed rows may leave a door that no scenario has: the wire judges them.
                 bad.sources = frozenset.intersection(*named) | {"sync", "async"}
             source = set_aside(source, bad, read)
         wire = Wire.of(source, *resolved)

@@ -13,6 +13,8 @@ from polars.testing import assert_frame_equal
 
 import lambda_replay as lr
 from ingest.common import BEGIN, S, frame
+from lambda_replay.ingest.bad_rows import BadRows
+from lambda_replay.several import replay_several
 
 SOURCES: dict[str, Any] = {
     "line": {"type": "sqs_fifo", "function": "apply"},
@@ -265,3 +267,10 @@ def test_routes_count_for_the_digest_and_come_from_set() -> None:
     assert routed.digest() != plain.digest()
     assert plain.with_("routes", []).digest() == plain.digest()
     assert any(origin.key == "routes[0].source" for origin in routed.resolve().origins())
+
+
+def test_a_routed_row_is_not_bad_for_the_door_that_it_leaves() -> None:
+    trace = frame([BEGIN, BEGIN + S], function=["apply"] * 2, source=["gone", "sync"])
+    under = scenario({"function": "apply", "source": "async"})
+    (result,) = replay_several(trace, [under], bad=BadRows.of("skip", None, None))
+    assert (result.summary.records, result.summary.bad_rows) == (2, 0)
