@@ -81,7 +81,8 @@ class Lanes:
         on = self.active_from is not None and self.active_until is None
         if source.enabled and not on:
             # rule: E3 (start_delay)
-            self.active_from, self.active_until = now + source.start_delay, None
+            begins = max(now, self.model.start_at)
+            self.active_from, self.active_until = begins + source.start_delay, None
         elif not source.enabled and on:
             self.marks.hit("E3.disabled")
             if self.has_not_begun(now):

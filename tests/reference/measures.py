@@ -295,12 +295,11 @@ class Minutes:
     dropped: dict[int, list[int]]
     received: dict[int, list[int]]
     iterator_ages: dict[int, list[int]]
-    shown: dict[int, list[tuple[str, int]]]
     going_on: set[int]
 
     def all(self) -> list[int]:
         """Return the first instants of the minutes in which there was any activity."""
-        parts = (self.runs, self.throttles, self.ages, self.dropped, self.received, self.shown)
+        parts = (self.runs, self.throttles, self.ages, self.dropped, self.received)
         return sorted(self.going_on.union(*parts))
 
 
@@ -326,7 +325,6 @@ def minutes_of(model: Model, name: str | None) -> Minutes:
         dropped=by_minute(drop_samples(requests)),
         received=by_minute((instant, 1) for instant in received(model, requests)),
         iterator_ages=by_minute(iterator_ages(model, name)),
-        shown=by_minute(shown(model, name)),
         going_on=going_on,
     )
 
@@ -356,16 +354,6 @@ def iterator_ages_of(model: Model, source: str, records: set[Request]) -> list[i
         if run.row.source == source and run.request.records and run.request.records[-1] in records
     ]
     return [age for age in ages if age is not None]
-
-
-def shown(model: Model, name: str | None) -> list[tuple[int, tuple[str, int]]]:
-    """Return what event sources count, by instant."""
-    return [
-        (instant, (metric, amount))
-        for owner in model.owners.values()
-        for metric, instant, amount in owner.shown
-        if name in (None, model.mapping(owner.name).function)
-    ]
 
 
 def source_metrics(model: Model) -> list[dict[str, Any]]:

@@ -295,6 +295,7 @@ class Model(Sources):
     def close(self) -> None:
         """Leave what the end of the replay has cut off."""
         until = self.settings.until
+        self.leave_unsent(until)
         if until is None:
             return
         unfinished = [
@@ -312,6 +313,19 @@ class Model(Sources):
             # rule: Z39 (later rows: pending, attempts 0)
             self.marks.hit("Z39.later_row")
             self.requests.append(Request(row))
+
+    def leave_unsent(self, until: int | None) -> None:
+        """Let records go that a mapping read and, disabled for good, never sends."""
+        running = {record for run in self.in_flight for record in run.request.records or ()}
+        for owner in self.owners.values():
+            if not self.log or owner.since(self.log[-1].instant) is not None:
+                continue
+            for request in self.requests:
+                gone = request.row.timestamp + self.mapping(owner.name).retention
+                left = request.row.source == owner.name and request.settled is None
+                if left and request not in running and (until is None or gone < until):
+                    # rule: E0.1 (retention, whoever has read it)
+                    self.settle_record(request, "expired", "RetentionExpired", gone)
 
     # ---- what an event sets off ------------------------------------------------------------
 

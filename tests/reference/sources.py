@@ -83,6 +83,9 @@ class Owner(Protocol):
     def advance(self, now: int) -> None:
         """Let time pass."""
 
+    def since(self, now: int) -> int | None:
+        """Return from when on it is active; null if it is not."""
+
     def busy(self) -> bool:
         """Tell whether it has anything left to do."""
 

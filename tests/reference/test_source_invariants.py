@@ -288,7 +288,7 @@ def test_14_metrics_agree_with_the_attempts() -> None:
     for one in played():
         if one.case.sections.get("replay", {}).get("until"):
             continue
-        lines = [line for line in one.result.metrics if line["function"] is None]
+        lines = one.result.source_metrics
 
         def added(name: str, lines: list[Line] = lines) -> int:
             return sum(line[name] or 0 for line in lines)

@@ -122,7 +122,8 @@ VISIBILITY_TIMEOUT_S: Final = Setting(
     30, rule="E5.2", source="AWS API: VisibilityTimeout", documented=True
 )
 VISIBILITY_TIMEOUT_RANGE: Final = Setting(
-    Range(0, 43_200), rule="E5.2", source="AWS API: VisibilityTimeout", documented=True
+    # AWS takes 0, too: then nothing is ever hidden, and no lease can be modelled.
+    Range(1, 43_200), rule="E5.2", source="AWS API: VisibilityTimeout", documented=True
 )
 MAX_RECEIVE_COUNT: Final = Setting(
     10, rule="E5.2", source="AWS API: maxReceiveCount of a RedrivePolicy", documented=True

@@ -161,6 +161,8 @@ def _check_growth(value: object, _era: Era) -> Number | str:
 
 
 _DELAY: Final = seconds(least=0)
+# Without a wait, what always fails would be tried for ever at one instant.
+_WAIT: Final = seconds()
 
 
 class SourceSection(Section):
@@ -292,19 +294,19 @@ class SourceSection(Section):
         default=None,
         description=about("From the end of a batch to the next start.", source_limits.GAP_S),
     )
-    retry_s: Annotated[Number | None, _DELAY] = Field(
+    retry_s: Annotated[Number | None, _WAIT] = Field(
         default=None,
         description=about("First wait after a function error; doubles.", source_limits.RETRY_S),
     )
-    retry_cap_s: Annotated[Number | None, _DELAY] = Field(
+    retry_cap_s: Annotated[Number | None, _WAIT] = Field(
         default=None, description=about("Longest such wait.", source_limits.RETRY_CAP_S)
     )
-    throttle_retry_s: Annotated[Number | None, _DELAY] = Field(
+    throttle_retry_s: Annotated[Number | None, _WAIT] = Field(
         default=None,
         description="First wait after a 429; doubles. Default as retry_s; SQS 3.6 "
         "(P17, not documented by AWS).",
     )
-    throttle_retry_cap_s: Annotated[Number | None, _DELAY] = Field(
+    throttle_retry_cap_s: Annotated[Number | None, _WAIT] = Field(
         default=None,
         description="Longest such wait. Default as retry_cap_s (P5, not documented by AWS).",
     )
