@@ -123,7 +123,10 @@ VISIBILITY_TIMEOUT_S: Final = Setting(
 )
 VISIBILITY_TIMEOUT_RANGE: Final = Setting(
     # AWS takes 0, too: then nothing is ever hidden, and no lease can be modelled.
-    Range(1, 43_200), rule="E5.2", source="AWS API: VisibilityTimeout", documented=True
+    Range(1, 43_200),
+    rule="E5.2",
+    source="AWS API: VisibilityTimeout",
+    documented=True,
 )
 MAX_RECEIVE_COUNT: Final = Setting(
     10, rule="E5.2", source="AWS API: maxReceiveCount of a RedrivePolicy", documented=True
