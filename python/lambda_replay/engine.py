@@ -17,6 +17,7 @@ from lambda_replay.exceptions import ScenarioError, TraceError, show
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
+from lambda_replay.ingest.records import NONE
 from lambda_replay.names import LATEST, LONGEST_NAME, split
 from lambda_replay.scenario.units import show_instant
 from lambda_replay.schema import (
@@ -171,6 +172,7 @@ class Engine:
         self._source_names = pl.Series((*_core.SOURCES, *sources.names), dtype=pl.String)
         self._source_minutes: list[pl.DataFrame] = []
         self._sources_table: pl.DataFrame | None = None
+        self._state_keys = 0
 
     def run(self) -> Iterator[pl.DataFrame]:
         """Replay the whole trace.
@@ -276,6 +278,12 @@ class Engine:
         batch = self.wire.core_names(self.wire.check(batch, fed))
         if (keys := self.wire.records.new_keys(batch)) is not None:
             self.core.add_keys(keys)
+        if self.wire.records.names and "state_key" in batch.columns:
+            used = batch["state_key"].filter(batch["state_key"] != NONE).max()
+            if isinstance(used, int) and used >= self._state_keys:
+                names = self.wire.state_key_names(self._state_keys, used + 1)
+                self.core.add_state_keys(names.to_frame("key"))
+                self._state_keys = used + 1
         try:
             self.core.feed(batch, self._register)
         except TraceError as error:

@@ -250,3 +250,46 @@ def test_scenarios_side_by_side_have_sources_of_their_own() -> None:
         assert compared.result[name].functions["function"].to_list() == [
             scenario.to_dict()["event_sources"]["orders"]["function"]
         ]
+
+
+def test_batches_take_shared_records_in_the_order_of_their_names() -> None:
+    # Rows long before bring the names in another order, and with it other codes.
+    count = 120
+    columns = {
+        "source": [("orders", "notes")[i % 2] for i in range(count)],
+        "key": [f"k{i % 3}" for i in range(count)],
+        "state_key": [f"s{i * 7 % 5}" for i in range(count)],
+        "duration_ms": [float(100 + i * 37 % 900) for i in range(count)],
+    }
+    trace = records(count, **columns).with_columns(
+        timestamp=BEGIN + pl.int_range(pl.len()) * 200_000, function=pl.lit(None, pl.String)
+    )
+    before = pl.DataFrame(
+        {
+            "timestamp": [BEGIN - 10**12] * 5,
+            "function": ["z"] * 5,
+            "source": ["sync"] * 5,
+            "state_key": [f"s{i}" for i in reversed(range(5))],
+            "duration_ms": [1.0] * 5,
+        }
+    )
+    scenario = lr.Scenario(
+        event_sources={
+            "orders": {
+                "type": "sqs",
+                "function": "f",
+                "batch_size": 5,
+                "visibility_timeout_s": 400,
+                "maximum_batching_window_s": 1,
+            },
+            "notes": {"type": "kinesis", "function": "g", "shards": 2, "batch_size": 7},
+        }
+    )
+    told = ["start", "end", "lock_wait_ms"]
+    alone = lr.replay(trace, scenario, outcomes=True).outcomes
+    both = pl.concat([trace, before], how="diagonal_relaxed")
+    later = lr.replay(both, scenario, outcomes=True).outcomes
+    assert alone is not None and later is not None
+    assert alone["lock_wait_ms"].sum() > 0
+    # Streams are read from the first row of the trace on: whole seconds, so that polls are alike.
+    assert later.head(count).select(told).equals(alone.select(told))

@@ -291,6 +291,11 @@ class Wire:
         names: list[str] = self._keys.to_series().gather(list(codes)).to_list()
         return names
 
+    def state_key_names(self, first: int, end: int) -> pl.Series:
+        """Names of shared records whose codes lie in a range."""
+        codes = pl.int_range(first, end, dtype=pl.UInt32, eager=True)
+        return codes.cat.to(pl.Categorical(self._keys)).cast(pl.String)
+
     def find_unreadable(self) -> TraceError | None:
         """Find the first instant given as text that cannot be read as the first one is."""
         row = 0

@@ -93,6 +93,11 @@ impl Replay {
         })
     }
 
+    /// Adds names of records of shared state, in the same way: event sources need their order.
+    fn add_state_keys(&mut self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.attempt(|replay| read_keys(data, |key| replay.core.add_state_key(key)))
+    }
+
     /// What was counted of event sources by minute, if it is much or if `everything` is wanted:
     /// partial rows.
     #[pyo3(signature = (*, everything))]

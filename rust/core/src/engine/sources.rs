@@ -206,6 +206,12 @@ impl Replay {
         self.sources.hub.keys.add(hash, length);
     }
 
+    /// Registers the name of the next record of shared state, by code: batches take several in the
+    /// order of their names.
+    pub fn add_state_key(&mut self, name: &str) {
+        self.sources.hub.state_names.push(name.into());
+    }
+
     /// How many keys are registered.
     pub const fn keys(&self) -> usize {
         self.sources.hub.keys.len()

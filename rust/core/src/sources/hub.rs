@@ -159,6 +159,8 @@ pub struct Refused {
 pub struct Hub {
     /// Hash and length of keys.
     pub keys: Keys,
+    /// Names of records of shared state, by code.
+    pub state_names: Vec<Box<str>>,
     /// What only some records have.
     pub rares: Rares,
     /// The seed.
@@ -197,6 +199,7 @@ impl Hub {
     pub fn new(luck: Luck) -> Self {
         Self {
             keys: Keys::default(),
+            state_names: Vec::new(),
             rares: Rares::default(),
             luck,
             wants_attempts: false,
@@ -414,8 +417,14 @@ impl Hub {
         start.duration = start.duration.plus(config.base);
         start.extension = start.extension.min(start.duration);
         if self.state_keys.len() > 1 {
-            // Each once, to write where any of them does.
-            self.state_keys.sort_unstable_by_key(|(key, access)| (*key, *access == Access::Read));
+            // Each once, to write where any of them does. In the order of names: that of codes
+            // depends on how the trace was read.
+            let names = &self.state_names;
+            self.state_keys.sort_unstable_by(|(a, to_a), (b, to_b)| {
+                let name = |key: u32| names.get(key as usize);
+                let order = (name(*a), *a).cmp(&(name(*b), *b));
+                order.then((*to_a == Access::Read).cmp(&(*to_b == Access::Read)))
+            });
             self.state_keys.dedup_by_key(|(key, _)| *key);
         }
         start
