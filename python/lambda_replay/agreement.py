@@ -184,6 +184,11 @@ def notes_on_rows(rows: pl.DataFrame) -> list[str]:
         known = rows["cold_start"].is_not_null().sum()
         if known < rows.height:
             notes.append(f"cold_start is known of {count(int(known))} of {count(rows.height)} rows")
+            if not rows["cold_start"].any():
+                notes.append(
+                    "no cold start is known to have been waited for, so agreement on them says"
+                    " nothing: --init-on-path always takes every init in the log for one"
+                )
     if "throttled" not in rows.columns:
         notes.append("the trace does not say what was throttled: requests that never ran may lack")
     return notes

@@ -398,7 +398,9 @@ def _text(one: Comparison, most: int) -> list[str]:
     sides = others[:room]
     heads = ["", *(name_of(name, 14) for name in one.names[: room + 1])]
     table = [
-        [*heads, *(f"{name_of(name, 12)} - base" for name in sides)] if len(sides) < 3 else heads
+        [*heads, *(f"{name_of(name, 12)} - {name_of(one.names[0], 12)}" for name in sides)]
+        if len(sides) < 3
+        else heads
     ]
     for name in chosen[:most]:
         row = rows[name]

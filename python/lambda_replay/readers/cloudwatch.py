@@ -126,9 +126,12 @@ def _batches(
         if bad.height and report.set_aside is not None:
             report.set_aside(bad)
         if found.height:
-            yield found.with_columns(pl.col("timestamp").cast(SCHEMA["timestamp"])).cast(
-                pl.Schema(SCHEMA)
-            )
+            made = found.with_columns(pl.col("timestamp").cast(SCHEMA["timestamp"]))
+            if options.init_on_path == "always":
+                # What the user says of inits is what was observed of cold starts.
+                waited = pl.when(pl.col("init_ms").is_not_null()).then(statement=True)
+                made = made.with_columns(pl.coalesce("cold_start", waited).alias("cold_start"))
+            yield made.cast(pl.Schema(SCHEMA))
     tally = runs.tally()
     if tally is not None:
         if tally["faults"] and not tally["runs"]:
