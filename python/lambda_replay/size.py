@@ -242,8 +242,9 @@ class Search:
             functions = {check.function: mine or {}}
         judged = check.evaluate(summary, functions)
         row["target"] = judged.value
-        # Where nothing happened that could be wrong, the target is met.
-        return judged.holds or judged.value is None, row
+        # Where nothing could happen, the target is met; where nothing was let in, it is not.
+        asked = summary if check.function is None else (functions or {}).get(check.function) or {}
+        return judged.holds or (judged.value is None and not asked.get("records")), row
 
     def set_aside(self) -> int:
         """Count the units that functions named in the scenario have set aside."""

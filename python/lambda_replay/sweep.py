@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -100,7 +103,9 @@ def sweep(
     points = points_of(given, zipped=zipped, samples=samples, seed=seed or 0)
     base = choose_scenario(trace, scenario, seed)
     scenarios = [_at(base, point) for point in points]
-    folder = None if output is None else _Folder.open(Path(output), base, given, trace)
+    folder = (
+        None if output is None else _Folder.open(Path(output), base, given, trace, _way(read, bad))
+    )
     found: dict[int, dict[str, Number | None]] = {}
     if folder is not None:
         for place, one in enumerate(scenarios):
@@ -277,11 +282,13 @@ class _Folder:
         base: Scenario,
         grid: Mapping[str, Sequence[object]],
         trace: TraceLike,
+        way: object,
     ) -> _Folder:
         about = {
             "schema_version": 1,
             "version": _core.__version__,
             "trace": _identity(trace),
+            "reading": way,
             "keys": list(grid),
             "scenario": base.digest(),
         }
@@ -343,21 +350,42 @@ class _Folder:
             frame.write_parquet(temporary)
 
 
+def _way(read: ReadOptions | None, bad: BadRows | None) -> object:
+    """Tell one way of reading a trace from another."""
+    policy = None if bad is None else [bad.policy, bad.most]
+    return [None if read is None else repr(read), policy]
+
+
 def _identity(trace: TraceLike) -> object:
     """Tell one trace from another without reading it: names, sizes and times of its files."""
     if isinstance(trace, pl.DataFrame):
-        text = trace.sum().write_json() + trace.max().write_json()
-        return [trace.height, trace.columns, hashlib.sha256(text.encode()).hexdigest()]
+        return [trace.height, trace.columns, _digest(trace)]
     names = list(trace) if isinstance(trace, list | tuple) else [trace]
     found: list[object] = []
     for name in names:
         if not isinstance(name, str | os.PathLike):
             message = "points of a trace that is neither files nor a data frame cannot be kept"
             raise ValueError(message)  # noqa: TRY004 - the combination is what is wrong
-        try:
-            state = os.stat(name)  # noqa: PTH116 - any kind of path
-        except OSError:
-            found.append([os.fspath(name)])
-        else:
-            found.append([os.fspath(name), state.st_size, state.st_mtime_ns])
+        found.extend(_state(os.fspath(name)))
     return found
+
+
+def _state(name: str) -> list[object]:
+    """Give size and time of a file, of those of a folder, or of those that a pattern finds."""
+    path = Path(name)
+    files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
+    if not files and "://" not in name:
+        files = [Path(one) for one in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207
+    states: list[object] = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            state = file.stat()
+            states.append([str(file), state.st_size, state.st_mtime_ns])
+    return [name, states]
+
+
+def _digest(frame: pl.DataFrame) -> str:
+    """Tell frames apart by every value."""
+    written = io.BytesIO()
+    frame.write_ipc(written, compression="uncompressed")
+    return hashlib.sha256(written.getbuffer()).hexdigest()

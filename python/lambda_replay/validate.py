@@ -137,7 +137,9 @@ def _observed_rows(trace: TraceLike, read: ReadOptions | None) -> pl.DataFrame:
                 is_span = isinstance(schema["init_ms"], pl.Duration)
                 micros = given.dt.total_microseconds() / 1_000
                 columns.append(micros if is_span else given.cast(pl.Float64, strict=False))
-            parts.append(frame.select(*columns, pl.lit(1, pl.UInt8).alias("_")).collect())
+            # A column as long as the file, where that says nothing else.
+            filled = pl.repeat(1, pl.len(), dtype=pl.UInt8).alias("_")
+            parts.append(frame.select(*columns, filled).collect())
         rows = pl.concat(parts, how="diagonal_relaxed") if len(parts) > 1 else parts[0]
     finally:
         source.close()

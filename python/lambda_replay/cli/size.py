@@ -102,6 +102,9 @@ def size(
     check_traces(trace)
     given = [parse(expression) for expression in fail_if]
     started = time.monotonic()
+    if "-" in trace:
+        message = "size reads the trace more than once, so it cannot be standard input"
+        raise click.UsageError(message)
     with showing_progress(trace, quiet=quiet) as progress:
         bad = bad_rows(reading, (output,))
         chosen = choose(trace, scenario_file, sets)

@@ -226,7 +226,8 @@ def _laws(
     """Give the law of each function's durations, over all days and duplicates."""
     if not files:
         report.inferred["duration_ms"] = f"{options.duration_ms:g} ms for all (--duration-ms)"
-        given = index.select(pl.lit(options.duration_ms, pl.Float64).alias("average"))
+        same = pl.repeat(options.duration_ms, pl.len(), dtype=pl.Float64)
+        given = index.select(same.alias("average"))
         return given.select(constant_law())
     known = pl.concat([_reported(file) for file in files])
     duplicates = known.height - known["name"].n_unique()

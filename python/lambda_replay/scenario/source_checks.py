@@ -74,6 +74,13 @@ _PROVISIONED_ONLY: Final = (
 _NOTHING: Final[tuple[object, ...]] = (None, False, 0, -1, "off", [])
 
 
+def _is_nothing(key: str, value: object) -> bool:
+    """Tell whether a value asks for nothing; no retries at all are something."""
+    if key == "maximum_retry_attempts" and value == 0:
+        return False
+    return any(value == one for one in _NOTHING)
+
+
 def misfits(epoch: Epoch) -> Iterator[Misfit]:
     """List what is wrong with the event sources of one epoch."""
     for name, source in epoch.sources.items():
@@ -92,7 +99,7 @@ def _source(source: ResolvedSource, timeout_us: int | None) -> _Found:
         yield (), found if source.name else "the name of a source is empty"
     for key, kinds in KINDS_OF.items():
         value = getattr(given, key)
-        if kind not in kinds and not any(value == one for one in _NOTHING):
+        if kind not in kinds and not _is_nothing(key, value):
             has = (
                 " and ".join(kinds)
                 if len(kinds) < 3
@@ -171,7 +178,7 @@ def _ordered(source: ResolvedSource) -> _Found:
     if kind == "kafka" and source.pollers is None:
         for key in _PROVISIONED_ONLY:
             value = getattr(given, key)
-            if not any(value == one for one in _NOTHING):
+            if not _is_nothing(key, value):
                 message = (
                     f"{show(value)} needs provisioned_pollers: Kafka has {key} in provisioned "
                     "mode alone (E6)"

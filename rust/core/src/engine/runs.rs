@@ -335,10 +335,10 @@ impl Replay {
         }
         let mut keys = std::mem::take(&mut self.sources.batches.get_mut(batch).keys);
         if self.account.state.by_function {
+            // They stay in the order of their names: all batches that share any are of one function.
             for (key, _) in &mut keys {
                 *key = self.runs.key_of(function.0, *key);
             }
-            keys.sort_unstable_by_key(|(key, _)| *key);
         }
         for (key, access) in &keys {
             self.keys.record_run(*key, *access);
