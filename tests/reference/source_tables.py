@@ -14,7 +14,7 @@ from reference.kafka import Kafka
 from reference.measures import OUTCOMES, distribution_ms, iterator_ages_of
 from reference.model import Model
 from reference.queues import Queue
-from reference.streams import Stream
+from reference.streams import Stream, hash_of
 
 Place = int | str | None
 
@@ -54,15 +54,16 @@ def receives_of(owner: Any, request: Request) -> int:
 
 
 def line(
-    model: Model, owner: Any, place: Place, requests: list[Request], order: dict[str, int]
+    model: Model, owner: Any, place: Place, requests: list[Request]
 ) -> dict[str, Any]:
     """Return the row of one shard, partition or group."""
     outcome = Counter(request.outcome for request in requests)
     keys = Counter(request.row.key for request in requests)
-    # the key with the most records; of equals null, then the one that came first in the trace
+    # the key with the most records; of equals the one with the lowest hash (E0.6.7), which does
+    # not ask for the order of the trace
     most = max(keys.values())
-    places = {key: order.get(key, -1) for key, count in keys.items() if count == most}
-    busiest = min(places, key=lambda key: places[key])
+    equals = [key for key, count in keys.items() if count == most]
+    busiest = min(equals, key=hash_of)
     settled = [request.settled for request in requests if request.settled is not None]
     last = max(request.row.timestamp for request in requests)
     return {
@@ -89,12 +90,10 @@ def line(
 def sources(model: Model) -> list[dict[str, Any]]:
     """Return a row for every event source and shard, partition or group with records."""
     rows = []
-    keys = [request.row.key for request in model.requests if request.row.key is not None]
-    order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     for name, owner in model.owners.items():
         places: dict[Place, list[Request]] = defaultdict(list)
         for request in model.requests:
             if request.row.source == name:
                 places[place_of(owner, request)].append(request)
-        rows += [line(model, owner, place, requests, order) for place, requests in places.items()]
+        rows += [line(model, owner, place, requests) for place, requests in places.items()]
     return rows
