@@ -62,9 +62,7 @@ def receives_of(owner: Any, request: Request) -> int:
     return int(request in owner.read_at)
 
 
-def line(
-    model: Model, owner: Any, place: Place, requests: list[Request]
-) -> dict[str, Any]:
+def line(model: Model, owner: Any, place: Place, requests: list[Request]) -> dict[str, Any]:
     """Return the row of one shard, partition or group."""
     outcome = Counter(request.outcome for request in requests)
     keys = Counter(request.row.key for request in requests)
