@@ -31,6 +31,7 @@ from lambda_replay.schema import (
 )
 from lambda_replay.source_results import (
     deliveries,
+    function_deliveries,
     function_parts,
     poller_units,
     source_minutes,
@@ -550,6 +551,10 @@ class Engine:
     def source_deliveries(self) -> dict[str, int]:
         """Give records by the name of the destination or dead-letter queue that they went to."""
         return deliveries(self.sources_table(), self._resolved_sources())
+
+    def source_function_deliveries(self) -> dict[str, int]:
+        """Give the same by the bare name of the function that the source invokes."""
+        return function_deliveries(self.sources_table())
 
     def poller_units(self) -> list[tuple[str, str, int]]:
         """Give the bare function, the type and the unit-microseconds of provisioned pollers."""

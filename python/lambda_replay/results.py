@@ -398,8 +398,10 @@ def functions_table(engine: Engine) -> pl.DataFrame:
     utilisation = pl.Series("utilisation", engine.utilisation(), pl.Float64)
     outcomes = [pl.col(name) for name in ("success", "error", "throttled", "dropped")]
     is_function = pl.Series(engine.is_function, dtype=pl.Boolean)
+    delivered = engine.source_function_deliveries()
+    by_sources = pl.Series([delivered.get(name, 0) for name in engine.names], dtype=pl.UInt64)
     return (
-        raw.with_columns(names, cost, utilisation)
+        raw.with_columns(names, cost, utilisation, pl.col("deliveries") + by_sources)
         .select(
             "function",
             records.alias("records"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from lambda_replay.names import split
 from lambda_replay.schema import INSTANT, SOURCE_MINUTE_SCHEMA, SOURCE_SCHEMA
 
 if TYPE_CHECKING:
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
     from lambda_replay.ingest.records import Records
     from lambda_replay.scenario.resolve_sources import ResolvedSource
 
-__all__ = ["deliveries", "function_parts", "poller_units", "source_minutes", "sources_table"]
+__all__ = [
+    "deliveries",
+    "function_deliveries",
+    "function_parts",
+    "poller_units",
+    "source_minutes",
+    "sources_table",
+]
 
 #: Columns of the core's rows of minutes: sums, and maxima.
 _SUMS: Final = (
@@ -209,4 +217,13 @@ def deliveries(table: pl.DataFrame, sources: Sequence[ResolvedSource]) -> dict[s
             target = source.values.get("on_failure") or source.values.get("dead_letter_queue")
             name = str(target or "on_failure")
             found[name] = found.get(name, 0) + count
+    return found
+
+
+def function_deliveries(table: pl.DataFrame) -> dict[str, int]:
+    """Count the same by the functions that the sources invoke, without their qualifiers (Z9)."""
+    found: dict[str, int] = {}
+    for name, count in table.group_by("function").agg(pl.col("delivered").sum()).iter_rows():
+        function = (split(name) or (name,))[0]
+        found[function] = found.get(function, 0) + count
     return found

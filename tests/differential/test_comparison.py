@@ -74,6 +74,8 @@ def in_clothes(result: Result) -> SimpleNamespace:
         metrics=instants(pl.DataFrame(result.metrics, infer_schema_length=None)),
         functions=pl.DataFrame(functions, infer_schema_length=None),
         summary=Summary({**result.summary, **extra}),
+        sources=pl.DataFrame(result.sources),
+        source_metrics=pl.DataFrame(result.source_metrics),
     )
 
 

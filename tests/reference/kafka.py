@@ -15,6 +15,7 @@ from reference.trace import Row
 
 EVALUATION = 60_000_000  # rule: P24
 EFFECT = 180_000_000  # rule: P24
+PER_UNIT = 10  # rule: E6 (pollers of an event poller unit)
 
 
 class Kafka(Lanes):
@@ -34,6 +35,8 @@ class Kafka(Lanes):
         self.pollers = source.provisioned[0] if source.provisioned else 1
         self.pollers = min(self.pollers, source.shards)
         self.decided = self.pollers
+        # From when on there are how many, for the bill.
+        self.over_time = [(start, self.pollers)]
         self.decisions: list[tuple[int, int]] = []
         self.next_look = start + EVALUATION
         self.throttled = False
@@ -80,6 +83,18 @@ class Kafka(Lanes):
     def rebalance(self, now: int) -> None:
         """Let a decision take effect."""
         _, self.pollers = self.decisions.pop(0)
+        self.over_time.append((now, self.pollers))
+
+    def unit_us(self, end: int) -> int:
+        """Return event poller units times time, in microseconds, up to an instant."""
+        if not self.source.provisioned:
+            return 0
+        # rule: E6 (a unit is ten pollers)
+        bounds = [*(since for since, _ in self.over_time[1:]), end]
+        return sum(
+            -(-pollers // PER_UNIT) * max(0, until - since)
+            for (since, pollers), until in zip(self.over_time, bounds, strict=True)
+        )
 
     # ---- lanes -----------------------------------------------------------------------------
 

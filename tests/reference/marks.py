@@ -265,6 +265,7 @@ SOURCE_RULES = {
     "P16.long_idle": "fewer pollers after fifteen minutes without messages",
     "P24.down": "a poller less",
     "P24.up": "more pollers",
+    "F7.pollers": "provisioned pollers of a topic on the bill",
     "batch.longest": "a batch as long as its longest record",
     "batch.sum": "a batch as long as its records together",
     "state.several_keys": "a run that touches several records of shared state",

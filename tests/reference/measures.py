@@ -64,6 +64,11 @@ def runs_of(model: Model, name: str | None) -> list[Run]:
     return [run for run in runs if run.released is not None]
 
 
+def begun(model: Model, name: str | None) -> list[Run]:
+    """Return all runs of a function, those too that are unfinished at the end of the replay."""
+    return [call.run for call in calls_of(model, name) if call.run is not None]
+
+
 def lost(request: Request) -> bool:
     """Tell whether a request counts among the dropped asynchronous events."""
     # rule: Z30 (error + dropped of async rows)
@@ -300,6 +305,7 @@ class Minutes:
     def all(self) -> list[int]:
         """Return the first instants of the minutes in which there was any activity."""
         parts = (self.runs, self.throttles, self.ages, self.dropped, self.received)
+        parts = (*parts, self.iterator_ages)
         return sorted(self.going_on.union(*parts))
 
 
@@ -336,21 +342,26 @@ def iterator_age(model: Model, run: Run) -> int | None:
     if not records or source is None or source.type not in STREAMS:
         return None
     at = run.answered if source.age_of_end else run.start
-    assert at is not None
-    return at - records[-1].row.timestamp
+    # rule: Z44 (an age belongs to its own instant, and is known before its run ends)
+    return None if at is None else at - records[-1].row.timestamp
 
 
 def iterator_ages(model: Model, name: str | None) -> list[tuple[int, int]]:
-    """Return when runs of streams began, with the age of their last record."""
-    ages = [(run.start, iterator_age(model, run)) for run in runs_of(model, name)]
-    return [(start, age) for start, age in ages if age is not None]
+    """Return when the ages of the last records of streams' runs were known, with these."""
+    found = []
+    for run in begun(model, name):
+        age = iterator_age(model, run)
+        if age is not None:
+            # rule: Z44 (ages belong to their own instant)
+            found.append((run.request.records[-1].row.timestamp + age, age))
+    return found
 
 
 def iterator_ages_of(model: Model, source: str, records: set[Request]) -> list[int]:
     """Return the ages of a source's runs whose last record is among some."""
     ages = [
         iterator_age(model, run)
-        for run in runs_of(model, None)
+        for run in begun(model, None)
         if run.row.source == source and run.request.records and run.request.records[-1] in records
     ]
     return [age for age in ages if age is not None]

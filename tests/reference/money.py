@@ -10,6 +10,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 from reference.entities import Run
+from reference.kafka import Kafka
 from reference.marks import Marks
 from reference.measures import runs_of, span
 from reference.model import Model
@@ -40,6 +41,7 @@ ALLOCATION = {"x86_64": Fraction("0.0000041667"), "arm64": Fraction("0.000003333
 PROVISIONED_DURATION = {"x86_64": Fraction("0.0000097222"), "arm64": Fraction("0.0000077778")}
 EPHEMERAL = Fraction("0.0000000309")
 FREE_EPHEMERAL_MB = 512
+KAFKA_UNIT_HOUR = Fraction("0.185")
 FREE_PAYLOAD = 262_144
 SURCHARGE_BYTES = 65_536
 
@@ -154,6 +156,22 @@ def other_of(run: Run) -> Fraction:
     return gb_seconds(over, run.billed_us) * EPHEMERAL
 
 
+def of_pollers(model: Model, name: str | None, marks: Marks) -> Fraction:
+    """Return what provisioned pollers cost of the topics that invoke a function, or of all."""
+    cost = Fraction(0)
+    for owner in model.owners.values():
+        if not isinstance(owner, Kafka):
+            continue
+        if name not in (None, owner.source.function.partition(":")[0]):
+            continue
+        used = owner.unit_us(span(model)[1])
+        if used:
+            # rule: F7 (per second, at least a minute)
+            marks.hit("F7.pollers")
+            cost += Fraction(max(60, -(-used // SECOND)), 3_600) * KAFKA_UNIT_HOUR
+    return cost
+
+
 def of_name(model: Model, name: str, marks: Marks) -> Cost:
     """Return the cost of a function, before tiers and free tier."""
     # rule: Z42
@@ -169,6 +187,7 @@ def of_name(model: Model, name: str, marks: Marks) -> Cost:
         cost["other"] += other_of(run)
     for pool in model.provisioned.of_function(name):
         cost["provisioned"] += of_pool(model, pool, marks)
+    cost["other"] += of_pollers(model, name, marks)
     return cost
 
 
@@ -201,6 +220,7 @@ def of_account(model: Model, marks: Marks) -> Cost:
         cost["requests"] += paid * REQUEST
     for pool in model.provisioned.pools.values():
         cost["provisioned"] += of_pool(model, pool, marks)
+    cost["other"] += of_pollers(model, None, marks)
     return cost
 
 

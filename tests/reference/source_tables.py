@@ -14,7 +14,7 @@ from reference.kafka import Kafka
 from reference.measures import OUTCOMES, distribution_ms, iterator_ages_of
 from reference.model import Model
 from reference.queues import Queue
-from reference.streams import Stream
+from reference.streams import Stream, hash_of
 
 Place = int | str | None
 
@@ -28,18 +28,27 @@ def place_of(owner: Any, request: Request) -> Place:
     return request.row.key if owner.fifo else None
 
 
-def backlog_peak(requests: Iterable[Request]) -> int:
-    """Return the most records that had arrived and were not settled."""
+def backlog_peak(requests: Iterable[Request], until: int | None, *, most: bool) -> int:
+    """Return the most records that had arrived and were not settled.
+
+    What comes first of an arrival and an end at one instant is settled for some of them only:
+    there is a ``most``, with all arrivals first, and a least.
+    """
     steps = []
     for request in requests:
-        steps.append((request.row.timestamp, 1, 1))
+        arrival = request.row.timestamp
+        # rule: Z39 (what comes later was never there)
+        if until is not None and arrival >= until:
+            continue
+        if request.settled == arrival and not most:
+            # It was there for itself alone.
+            steps += [(arrival, 1, 1), (arrival, 1, -1)]
+            continue
+        steps.append((arrival, 2, 1))
         if request.settled is not None:
-            # What is settled at an instant is not there when others arrive at it (Z1), unless it
-            # arrives then itself.
-            later = request.settled > request.row.timestamp
-            steps.append((request.settled, 0 if later else 2, -1))
+            steps.append((request.settled, 3 if most else 0, -1))
     level = peak = 0
-    for _, _, step in sorted(steps):
+    for _, _, step in sorted(steps, key=lambda step: step[:2]):
         level += step
         peak = max(peak, level)
     return peak
@@ -53,18 +62,20 @@ def receives_of(owner: Any, request: Request) -> int:
     return int(request in owner.read_at)
 
 
-def line(
-    model: Model, owner: Any, place: Place, requests: list[Request], order: dict[str, int]
-) -> dict[str, Any]:
+def line(model: Model, owner: Any, place: Place, requests: list[Request]) -> dict[str, Any]:
     """Return the row of one shard, partition or group."""
     outcome = Counter(request.outcome for request in requests)
     keys = Counter(request.row.key for request in requests)
-    # the key with the most records; of equals null, then the one that came first in the trace
+    # the key with the most records; of equals the one with the lowest hash (E0.6.7), which does
+    # not ask for the order of the trace
     most = max(keys.values())
-    places = {key: order.get(key, -1) for key, count in keys.items() if count == most}
-    busiest = min(places, key=lambda key: places[key])
+    equals = [key for key, count in keys.items() if count == most]
+    busiest = min(equals, key=hash_of)
     settled = [request.settled for request in requests if request.settled is not None]
-    last = max(request.row.timestamp for request in requests)
+    # rule: Z39 (what comes later never arrived)
+    until = model.settings.until
+    arrivals = [request.row.timestamp for request in requests]
+    last = max((at for at in arrivals if until is None or at < until), default=0)
     return {
         "source": owner.name,
         "shard": place,
@@ -80,7 +91,8 @@ def line(
         "busiest_key": busiest,
         "busiest_key_share": float(Fraction(most, len(requests))),
         "receives": sum(receives_of(owner, request) for request in requests),
-        "backlog_peak": backlog_peak(requests),
+        "backlog_peak": backlog_peak(requests, until, most=True),
+        "backlog_peak_least": backlog_peak(requests, until, most=False),
         "drain_s": max(0, max(settled) - last) / 1_000_000 if settled else None,
         "iterator_age_ms": distribution_ms(iterator_ages_of(model, owner.name, set(requests))),
     }
@@ -89,12 +101,10 @@ def line(
 def sources(model: Model) -> list[dict[str, Any]]:
     """Return a row for every event source and shard, partition or group with records."""
     rows = []
-    keys = [request.row.key for request in model.requests if request.row.key is not None]
-    order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     for name, owner in model.owners.items():
         places: dict[Place, list[Request]] = defaultdict(list)
         for request in model.requests:
             if request.row.source == name:
                 places[place_of(owner, request)].append(request)
-        rows += [line(model, owner, place, requests, order) for place, requests in places.items()]
+        rows += [line(model, owner, place, requests) for place, requests in places.items()]
     return rows

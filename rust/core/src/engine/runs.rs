@@ -57,14 +57,14 @@ pub(super) struct Started {
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug)]
-struct End {
-    answer: Micros,
+pub(super) struct End {
+    pub(super) answer: Micros,
     release: Micros,
     /// `Duration`.
     duration: Micros,
-    error: Option<Reason>,
+    pub(super) error: Option<Reason>,
     /// The handler was in time and the extension was not (Z13).
-    overrun: bool,
+    pub(super) overrun: bool,
     /// The environment is reset.
     resets: bool,
     lock_wait: Micros,
@@ -362,7 +362,7 @@ impl Replay {
         self.calendar.push(end.release, order_of_release(request.number, attempts), release);
         self.record_end(&mut request, started, end, sink);
         if request.batch != NO_BATCH {
-            self.await_answer(request, end.error, end.answer);
+            self.await_answer(request, &end);
             return;
         }
         let function = started.function;

@@ -8,6 +8,7 @@ use crate::engine::event::{
     Event, SourceTimer, batch_number, order_of_answer, order_of_arrival, order_of_source,
 };
 use crate::engine::replay::{Columns, Replay};
+use crate::engine::runs::End;
 use crate::error::Error;
 use crate::ids::FunctionId;
 use crate::model::concurrency::Refusal;
@@ -72,6 +73,7 @@ pub(super) struct Batch {
     /// The invocation; its progress holds the run once its end is known.
     pub(super) request: Option<Request>,
     pub(super) error: Option<Reason>,
+    overrun: bool,
     /// Arrival of its last record, where the iterator's age is that at its end (P25).
     newest: Option<Micros>,
     /// Records of shared state, in ascending order; and what was seen of them.
@@ -89,6 +91,7 @@ impl Batches {
                 holds: false,
                 request: None,
                 error: None,
+                overrun: false,
                 newest: None,
                 keys: Vec::new(),
                 versions: Vec::new(),
@@ -98,6 +101,7 @@ impl Batches {
         let batch = &mut self.list[place as usize];
         (batch.source, batch.unit, batch.holds) = (source, unit, false);
         (batch.running, batch.request, batch.error, batch.newest) = (true, None, None, None);
+        batch.overrun = false;
         batch.keys.clear();
         batch.versions.clear();
         place
@@ -512,13 +516,14 @@ impl Replay {
     }
 
     /// The end of a batch's run is known: its answer comes then.
-    pub(super) fn await_answer(&mut self, request: Request, error: Option<Reason>, at: Micros) {
+    pub(super) fn await_answer(&mut self, request: Request, end: &End) {
         let place = request.batch;
         let order = order_of_answer(request.number, request.progress.attempts);
         let batch = self.sources.batches.get_mut(place);
         batch.request = Some(request);
-        batch.error = error;
-        self.calendar.push(at, order, Event::BatchAnswer { batch: place });
+        batch.error = end.error;
+        batch.overrun = end.overrun;
+        self.calendar.push(end.answer, order, Event::BatchAnswer { batch: place });
     }
 
     /// The run of a batch answers.
@@ -527,7 +532,8 @@ impl Replay {
         let (source, unit, newest) = (batch.source, batch.unit, batch.newest);
         let request = batch.request.as_ref().expect("its end is known");
         let run = request.progress.run.expect("it runs");
-        let answer = Answer { error: batch.error, run, conflicts: request.progress.conflicts };
+        let (error, overrun) = (batch.error, batch.overrun);
+        let answer = Answer { error, overrun, run, conflicts: request.progress.conflicts };
         let function = self.slots[request.id.index()].function;
         self.sources.batches.remove(place);
         if let Some(newest) = newest {
@@ -712,6 +718,8 @@ impl Replay {
             let unit = machine.unit_for(&record, shard, hub);
             hub.backlog[hub.source as usize] += 1;
             hub.level(unit).waiting += 1;
+            // Its key counts as the record does.
+            hub.key_counts.count(record.key, hub.first_unit + unit.min(hub.units - 1));
             hub.settle(unit, &[record], OutcomeKind::Pending, None, None, &Progress::default());
         });
     }

@@ -137,6 +137,9 @@ pub struct Start {
 pub struct Answer {
     /// Why the run failed.
     pub error: Option<Reason>,
+    /// The handler was in time and its extension was not: records are settled as it answered, and
+    /// the run is an error all the same (Z13).
+    pub overrun: bool,
     /// The run.
     pub run: Run,
     /// Times it started over.

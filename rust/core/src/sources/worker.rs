@@ -217,19 +217,21 @@ impl Worker {
         let (listed, count) = self.listed(terms, hub);
         let done = listed.unwrap_or(records.len());
         let (done, rest) = records.split_at(done);
-        hub.attempted(done, number, AttemptKind::Success, None, now, None, run);
+        let kind = if answer.overrun { AttemptKind::Error } else { AttemptKind::Success };
+        hub.attempted(done, number, kind, None, now, None, run);
         let reason = Some(Reason::BatchItemFailure);
         hub.attempted(rest, number, AttemptKind::Error, reason, now, None, run);
         if count > 0 {
             hub.minutes.at(hub.source, now).failed += count;
         }
         let acknowledged = self.from + done.len();
+        self.progress.errors += u32::from(answer.overrun);
         self.settle(acknowledged, terms, OutcomeKind::Success, None, now, hub);
         if self.from == self.to {
             self.next(terms, now, hub);
             return;
         }
-        self.progress.errors += 1;
+        self.progress.errors += u32::from(!answer.overrun);
         if listed == Some(0) {
             self.fail(terms, now, hub);
         } else {

@@ -297,7 +297,8 @@ impl Queue {
             let progress = Progress { attempts: 1, runs: 1, ..Progress::default() };
             let new = || History { progress, flights: 1, end: None };
             let history = self.messages.history(receipt.place, new);
-            let cut = Answer { error: None, run: *run, conflicts: history.progress.conflicts };
+            let conflicts = history.progress.conflicts;
+            let cut = Answer { error: None, overrun: false, run: *run, conflicts };
             note_run(&mut history.progress, &cut);
             let kind = AttemptKind::Unfinished;
             hub.attempted(&[*record], receipt.attempt, kind, None, run.start, None, Some(*run));

@@ -222,7 +222,7 @@ impl World {
                 Happening::Answer { unit, index } => {
                     self.running -= 1;
                     let (error, run) = self.answer_of(index);
-                    let answer = Answer { error, run, conflicts: 0 };
+                    let answer = Answer { error, overrun: false, run, conflicts: 0 };
                     self.queue.answered(unit, &answer, now, &mut self.hub);
                 }
             }
