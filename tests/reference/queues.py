@@ -124,7 +124,9 @@ class Queue(Lanes):
         size, share = self.size or Fraction(self.first), self.share(now)
         if share < 1:
             self.marks.hit("E5.4.fewer")
-            return min(math.floor(size), max(LOW, math.floor(size * share)))
+            # whole slots, of which errors leave a share
+            whole = math.floor(size)
+            return min(whole, max(LOW, math.floor(whole * share)))
         return math.floor(size)
 
     def free(self, now: int) -> int:
@@ -166,10 +168,8 @@ class Queue(Lanes):
         instants += [at + ERRORS for at, failed in self.ended if not failed and at + ERRORS > now]
         source = self.source
         assert self.size is not None
-        share = self.share(now)
-        wanted = Fraction(self.slots(now) + 1) / share
-        wanted = max(wanted, Fraction(math.floor(self.size) + 1) if share == 1 else wanted)
-        if wanted <= self.cap and wanted > self.size:
+        wanted = math.floor(self.size) + 1
+        if wanted <= self.cap:
             if source.ramp == "step60" and not source.provisioned:
                 instants.append(now + MINUTE - self.growing % MINUTE)
             else:
@@ -353,13 +353,14 @@ class Queue(Lanes):
             batch.next_at, batch.again = again, True
             return
         self.marks.hit("E5.3.given_up")
-        self.free_slot(batch, now, ran=False)
+        self.free_slot(batch, now)
 
-    def free_slot(self, batch: Batch, now: int, *, ran: bool) -> None:
+    def free_slot(self, batch: Batch, now: int) -> None:
         """Make a slot free; it looks for messages at once."""
         self.busy_slots.remove(batch)
-        if ran and self.source.window:
-            # rule: E0.6.14 (its window is open from the end of its invocation)
+        if self.source.window:
+            # rule: E0.6.14 (its window is open from the end of its invocation, or from the
+            # instant at which it gave its lease up)
             self.windows.append(now + self.source.window)
             self.windows.sort()
         self.look_again(now, 1)
@@ -390,7 +391,7 @@ class Queue(Lanes):
             self.model.settle_record(record, "success", None, now)
             self.remove(message, now)
         batch.running = None
-        self.free_slot(batch, now, ran=True)
+        self.free_slot(batch, now)
 
     # ---- what is due -----------------------------------------------------------------------
 
