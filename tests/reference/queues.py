@@ -58,6 +58,8 @@ class Queue(Lanes):
         self.windows: list[int] = []
         # How many slots look for messages at once, since they were free a moment ago.
         self.eager = (start, 0)
+        # Groups that a receive would find, and since when it would.
+        self.groups: dict[str | None, int] = {}
         self.size: Fraction | None = None
         self.growing = 0
         self.counted_to = start
@@ -444,6 +446,8 @@ class Queue(Lanes):
         """Return when a slot receives, if one will."""
         since = self.since(now)
         seen = self.visible(now)
+        waiting = dict.fromkeys(self.group(one) for one in seen) if self.fifo else {}
+        self.groups = {group: self.groups.get(group, now) for group in waiting}
         if since is None or not seen:
             return None
         if self.gathering is not None:
@@ -453,8 +457,10 @@ class Queue(Lanes):
         at, eager = self.eager
         if (at == now and eager) or self.windows:
             return since
-        # rule: P20 (only where an idle slot waits for a message, sent or returned); of a group
-        # that is unlocked the oldest message counts
-        heads = {self.group(one) if self.fifo else one: one for one in reversed(seen)}
-        oldest = min(one.since for one in heads.values())
+        # rule: P20 (only where an idle slot waits for a message, sent or returned, or for a group
+        # that is unlocked)
+        if self.fifo:
+            oldest = min(self.groups[self.group(one)] for one in seen)
+        else:
+            oldest = min(one.since for one in seen)
         return max(since, oldest + self.source.poll_latency)

@@ -718,6 +718,7 @@ impl Replay {
             let unit = machine.unit_for(&record, shard, hub);
             hub.backlog[hub.source as usize] += 1;
             hub.level(unit).waiting += 1;
+            hub.count_key(unit, &record);
             hub.settle(unit, &[record], OutcomeKind::Pending, None, None, &Progress::default());
         });
     }
