@@ -60,6 +60,7 @@ class Queue(Lanes):
         self.eager = (start, 0)
         # Groups that a receive would find, and since when it would.
         self.groups: dict[str | None, int] = {}
+        self.started = start
         self.size: Fraction | None = None
         self.growing = 0
         self.counted_to = start
@@ -456,6 +457,9 @@ class Queue(Lanes):
             return None
         at, eager = self.eager
         if (at == now and eager) or self.windows:
+            return since
+        if since == self.active_from != self.started:
+            # rule: E0.6.15 (no idle slot has waited: all begin at this instant)
             return since
         # rule: P20 (only where an idle slot waits for a message, sent or returned, or for a group
         # that is unlocked)

@@ -65,7 +65,10 @@ def line(
     equals = [key for key, count in keys.items() if count == most]
     busiest = min(equals, key=hash_of)
     settled = [request.settled for request in requests if request.settled is not None]
-    last = max(request.row.timestamp for request in requests)
+    # rule: Z39 (what comes at until or later has not arrived)
+    until = model.settings.until
+    sent = [one for one in requests if until is None or one.row.timestamp < until]
+    last = max((request.row.timestamp for request in sent), default=0)
     return {
         "source": owner.name,
         "shard": place,
@@ -81,7 +84,7 @@ def line(
         "busiest_key": busiest,
         "busiest_key_share": float(Fraction(most, len(requests))),
         "receives": sum(receives_of(owner, request) for request in requests),
-        "backlog_peak": backlog_peak(requests),
+        "backlog_peak": backlog_peak(sent),
         "drain_s": max(0, max(settled) - last) / 1_000_000 if settled else None,
         "iterator_age_ms": distribution_ms(iterator_ages_of(model, owner.name, set(requests))),
     }
