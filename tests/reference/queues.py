@@ -58,6 +58,9 @@ class Queue(Lanes):
         self.windows: list[int] = []
         # How many slots look for messages at once, since they were free a moment ago.
         self.eager = (start, 0)
+        # Groups that a receive would find, and since when it would.
+        self.groups: dict[str | None, int] = {}
+        self.started = start
         self.size: Fraction | None = None
         self.growing = 0
         self.counted_to = start
@@ -124,7 +127,9 @@ class Queue(Lanes):
         size, share = self.size or Fraction(self.first), self.share(now)
         if share < 1:
             self.marks.hit("E5.4.fewer")
-            return min(math.floor(size), max(LOW, math.floor(size * share)))
+            # whole slots, of which errors leave a share
+            whole = math.floor(size)
+            return min(whole, max(LOW, math.floor(whole * share)))
         return math.floor(size)
 
     def free(self, now: int) -> int:
@@ -166,10 +171,8 @@ class Queue(Lanes):
         instants += [at + ERRORS for at, failed in self.ended if not failed and at + ERRORS > now]
         source = self.source
         assert self.size is not None
-        share = self.share(now)
-        wanted = Fraction(self.slots(now) + 1) / share
-        wanted = max(wanted, Fraction(math.floor(self.size) + 1) if share == 1 else wanted)
-        if wanted <= self.cap and wanted > self.size:
+        wanted = math.floor(self.size) + 1
+        if wanted <= self.cap:
             if source.ramp == "step60" and not source.provisioned:
                 instants.append(now + MINUTE - self.growing % MINUTE)
             else:
@@ -353,13 +356,14 @@ class Queue(Lanes):
             batch.next_at, batch.again = again, True
             return
         self.marks.hit("E5.3.given_up")
-        self.free_slot(batch, now, ran=False)
+        self.free_slot(batch, now)
 
-    def free_slot(self, batch: Batch, now: int, *, ran: bool) -> None:
+    def free_slot(self, batch: Batch, now: int) -> None:
         """Make a slot free; it looks for messages at once."""
         self.busy_slots.remove(batch)
-        if ran and self.source.window:
-            # rule: E0.6.14 (its window is open from the end of its invocation)
+        if self.source.window:
+            # rule: E0.6.14 (its window is open from the end of its invocation, or from the
+            # instant at which it gave its lease up)
             self.windows.append(now + self.source.window)
             self.windows.sort()
         self.look_again(now, 1)
@@ -390,7 +394,7 @@ class Queue(Lanes):
             self.model.settle_record(record, "success", None, now)
             self.remove(message, now)
         batch.running = None
-        self.free_slot(batch, now, ran=True)
+        self.free_slot(batch, now)
 
     # ---- what is due -----------------------------------------------------------------------
 
@@ -443,6 +447,8 @@ class Queue(Lanes):
         """Return when a slot receives, if one will."""
         since = self.since(now)
         seen = self.visible(now)
+        waiting = dict.fromkeys(self.group(one) for one in seen) if self.fifo else {}
+        self.groups = {group: self.groups.get(group, now) for group in waiting}
         if since is None or not seen:
             return None
         if self.gathering is not None:
@@ -452,8 +458,13 @@ class Queue(Lanes):
         at, eager = self.eager
         if (at == now and eager) or self.windows:
             return since
-        # rule: P20 (only where an idle slot waits for a message, sent or returned); of a group
-        # that is unlocked the oldest message counts
-        heads = {self.group(one) if self.fifo else one: one for one in reversed(seen)}
-        oldest = min(one.since for one in heads.values())
+        if since == self.active_from != self.started:
+            # rule: E0.6.15 (no idle slot has waited: all begin at this instant)
+            return since
+        # rule: P20 (only where an idle slot waits for a message, sent or returned, or for a group
+        # that is unlocked)
+        if self.fifo:
+            oldest = min(self.groups[self.group(one)] for one in seen)
+        else:
+            oldest = min(one.since for one in seen)
         return max(since, oldest + self.source.poll_latency)

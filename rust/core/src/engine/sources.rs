@@ -718,8 +718,7 @@ impl Replay {
             let unit = machine.unit_for(&record, shard, hub);
             hub.backlog[hub.source as usize] += 1;
             hub.level(unit).waiting += 1;
-            // Its key counts as the record does.
-            hub.key_counts.count(record.key, hub.first_unit + unit.min(hub.units - 1));
+            hub.count_key(unit, &record);
             hub.settle(unit, &[record], OutcomeKind::Pending, None, None, &Progress::default());
         });
     }

@@ -255,6 +255,12 @@ impl Hub {
         *backlog += 1;
         let minute = self.minutes.at(self.source, record.timestamp);
         minute.backlog_max = minute.backlog_max.max(*backlog);
+        self.count_key(unit, record);
+    }
+
+    /// Counts the key of a record of a unit.
+    #[inline]
+    pub(crate) fn count_key(&mut self, unit: u32, record: &Record) {
         self.key_counts.count(record.key, self.first_unit + unit.min(self.units - 1));
     }
 

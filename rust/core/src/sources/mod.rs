@@ -84,11 +84,11 @@ impl Machine {
     }
 
     /// The unit whose figures a record counts in that arrives after the end of the replay.
-    pub fn unit_for(&self, record: &Record, shard: Option<u32>, hub: &Hub) -> u32 {
+    pub fn unit_for(&mut self, record: &Record, shard: Option<u32>, hub: &mut Hub) -> u32 {
         match self {
             Self::Stream(machine) => machine.route(record, shard, hub),
             Self::Kafka(machine) => machine.route(record, shard, hub),
-            Self::Queue(_) => 0,
+            Self::Queue(machine) => machine.enter(record, hub),
         }
     }
 

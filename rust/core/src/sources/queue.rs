@@ -308,7 +308,7 @@ impl Queue {
     }
 
     /// The unit of figures of a message: the queue, or its group.
-    fn enter(&mut self, record: &Record, hub: &mut Hub) -> u32 {
+    pub(super) fn enter(&mut self, record: &Record, hub: &mut Hub) -> u32 {
         let Waiting::Groups(groups) = &mut self.waiting else { return 0 };
         let number = groups.enter(record.key);
         if hub.figures.len() <= groups.len() {

@@ -73,7 +73,9 @@ impl Queue {
         }
         for receipt in &batch.receipts {
             if self.messages.history_of(receipt.place).is_some() {
-                self.messages.history(receipt.place, History::default).progress.runs += 1;
+                let progress = &mut self.messages.history(receipt.place, History::default).progress;
+                progress.runs += 1;
+                progress.limit = None;
             }
         }
     }
@@ -314,6 +316,5 @@ fn note_run(progress: &mut Progress, answer: &Answer) {
     if progress.run.is_none_or(|run| run.start <= answer.run.start) {
         progress.run = Some(answer.run);
         progress.conflicts = answer.conflicts;
-        progress.limit = None;
     }
 }
