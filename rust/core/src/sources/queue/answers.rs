@@ -187,7 +187,7 @@ impl Queue {
         if self.backs_off() {
             self.errors.record(failed, now);
         }
-        if batch.plain && !failed && !self.lists_any(&batch, hub) {
+        if batch.plain && !failed && !answer.overrun && !self.lists_any(&batch, hub) {
             self.acknowledge_all(&batch.records, &batch.receipts, answer, now, hub);
         } else {
             self.acknowledge(&batch.records, &batch.receipts, answer, now, hub);
@@ -250,7 +250,9 @@ impl Queue {
             let settled = answer.error.is_none() && !listed;
             failed += u64::from(!settled);
             let reason = if listed { Some(Reason::BatchItemFailure) } else { answer.error };
-            let kind = if settled { AttemptKind::Success } else { AttemptKind::Error };
+            // An error all the same where the extension overran (Z13).
+            let success = settled && !answer.overrun;
+            let kind = if success { AttemptKind::Success } else { AttemptKind::Error };
             let (start, run) = (answer.run.start, Some(answer.run));
             hub.attempted(&[*record], receipt.attempt, kind, reason, start, None, run);
             if !settled {
@@ -260,7 +262,7 @@ impl Queue {
             let new = || History { progress, flights: 1, end: None };
             let history = self.messages.history(receipt.place, new);
             history.flights -= 1;
-            history.progress.errors += u32::from(!settled);
+            history.progress.errors += u32::from(!success);
             note_run(&mut history.progress, answer);
             let message = self.messages.get(receipt.place);
             if settled && message.receives == receipt.receives && !message.is_gone() {
