@@ -207,6 +207,7 @@ def digest(result: ReplayResult) -> dict[str, str]:
     """Return a hash of each table and of the summary, less the paths and the wall time."""
     summary = result.summary.to_dict()
     summary["trace"].pop("paths")
+    summary["trace"].pop("ingest", None)
     return {
         "outcomes": _digest_of(result.outcomes),
         **({} if result.attempts is None else {"attempts": _digest_of(result.attempts)}),
