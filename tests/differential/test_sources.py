@@ -27,7 +27,7 @@ RARE = frozenset({"E3.bytes_of_a_read", "E4.10.boundary", "E4.10.final_given_up"
 MOST_SKIPPED = 0.1
 
 
-#: A few cases in a hundred still differ (docs/semantics.md, "Not settled"), so the default run leaves
+#: A few cases in a hundred differ (docs/semantics.md, "Not settled"), so the default run leaves
 #: the comparison out; the worked examples, invariants and rule tests of event sources are in it.
 pytestmark = pytest.mark.skipif(
     "LAMBDA_REPLAY_SOURCES" not in os.environ,
