@@ -9,25 +9,31 @@ from rich.cells import cell_len
 from lambda_replay.exceptions import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["WIDTH", "name_of", "set_table", "wrap"]
+__all__ = ["WIDTH", "fitting", "name_of", "set_table", "wrap"]
 
 WIDTH: Final = 100
 _GAP: Final = 2
 
 
-def name_of(text: str, cells: int = 32) -> str:
+def name_of(
+    text: str, cells: int = 32, plain: Callable[[str], str] = escape, ellipsis: str = "…"
+) -> str:
     """Make a name from a trace or a scenario harmless, and short by leaving out its middle."""
-    plain = escape(text[: 4 * cells] + text[-4 * cells :] if len(text) > 8 * cells else text)
-    if cell_len(plain) <= cells:
-        return plain
+    if len(text) > 8 * cells:
+        # Its ends are all that can show; names of a megabyte are no reason to wait.
+        text = text[: 4 * cells] + text[-4 * cells :]
+    shown = plain(text)
+    if cell_len(shown) <= cells:
+        return shown
     tail = (cells - 1) // 2
     head = cells - 1 - tail
-    return _fit(plain, head) + "…" + _fit(plain[::-1], tail)[::-1]
+    return fitting(shown, head) + ellipsis + fitting(shown[::-1], tail)[::-1]
 
 
-def _fit(text: str, cells: int) -> str:
+def fitting(text: str, cells: int) -> str:
+    """Take as many characters from the start as fit."""
     used = 0
     for at, character in enumerate(text):
         used += cell_len(character)
@@ -55,7 +61,7 @@ def set_table(rows: Sequence[Sequence[str]], *, left: int = 1, indent: int = 0) 
         for at, (text, width) in enumerate(zip(row, widths, strict=True)):
             space = " " * (width - cell_len(text))
             cells.append(text + space if at < left else space + text)
-        lines.append(_fit((" " * indent + (" " * _GAP).join(cells)).rstrip(), WIDTH))
+        lines.append(fitting((" " * indent + (" " * _GAP).join(cells)).rstrip(), WIDTH))
     return lines
 
 
@@ -71,7 +77,7 @@ def wrap(
             if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= WIDTH - margin:
                 lines[-1] += f" {word}"
             else:
-                lines.append(_fit(word, WIDTH - margin))
+                lines.append(fitting(word, WIDTH - margin))
         if len(lines) <= most or shown == 0:
             return [
                 (label if at == 0 else "").ljust(margin) + line for at, line in enumerate(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambda_replay.cli.screen.figures import mean, money
+from lambda_replay.figures import mean, money
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def _line(progress: Progress) -> str:
 
 
 def _said(progress: Progress) -> str:
-    from lambda_replay.cli.screen.figures import rate  # noqa: PLC0415 - imports Polars
+    from lambda_replay.figures import rate  # noqa: PLC0415 - imports Polars
 
     text = f"{progress.rows:,} rows, {rate(progress.rows, progress.seconds)}"
     return text if progress.now is None else f"{text}, at {progress.now:%Y-%m-%d %H:%M}"

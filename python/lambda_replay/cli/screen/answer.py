@@ -14,7 +14,11 @@ from lambda_replay.cli.screen.blocks import (
     provisioned,
     state,
 )
-from lambda_replay.cli.screen.figures import (
+from lambda_replay.cli.screen.limits import InForce, claimed
+from lambda_replay.cli.screen.look import MARGIN
+from lambda_replay.cli.screen.sources import event_sources
+from lambda_replay.cli.screen.spark import Grid, bars
+from lambda_replay.figures import (
     billed,
     clock,
     count,
@@ -24,10 +28,6 @@ from lambda_replay.cli.screen.figures import (
     share,
     span_ms,
 )
-from lambda_replay.cli.screen.limits import InForce, claimed
-from lambda_replay.cli.screen.look import MARGIN
-from lambda_replay.cli.screen.sources import event_sources
-from lambda_replay.cli.screen.spark import Grid, bars
 
 if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look

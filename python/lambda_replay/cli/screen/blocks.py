@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lambda_replay.cli.screen.figures import billed, count, mean, money, plural, share, span_ms
+from lambda_replay.figures import billed, count, mean, money, plural, share, span_ms
 
 if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look

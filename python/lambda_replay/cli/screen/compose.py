@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from lambda_replay.cli.screen.answer import answer
-from lambda_replay.cli.screen.figures import clock, count, plural, rate, span
 from lambda_replay.cli.screen.functions import functions_table
 from lambda_replay.cli.screen.look import MARGIN
 from lambda_replay.cli.screen.notes import notes
 from lambda_replay.cli.screen.proposal import next_command
+from lambda_replay.figures import clock, count, plural, rate, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

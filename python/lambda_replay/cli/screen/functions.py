@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lambda_replay.cli.screen.figures import billed, count, money, share, span_ms
 from lambda_replay.cli.screen.table import Column, lay_out
+from lambda_replay.figures import billed, count, money, share, span_ms
 
 if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lambda_replay.cli.screen.figures import count, plural
+from lambda_replay.figures import count, plural
 
 if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look

@@ -11,6 +11,7 @@ import click
 from rich.cells import cell_len
 
 from lambda_replay.exceptions import escape
+from lambda_replay.lines import fitting, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,15 +84,7 @@ class Look:
 
     def name(self, text: str, cells: int) -> str:
         """Make a name harmless and at most ``cells`` wide, shortened in the middle."""
-        if len(text) > 8 * cells:
-            # Its ends are all that can show; names of a megabyte are no reason to wait.
-            text = text[: 4 * cells] + text[-4 * cells :]
-        shown = self.plain(text)
-        if cell_len(shown) <= cells:
-            return shown
-        tail = (cells - 1) // 2
-        head = cells - 1 - tail
-        return _fitting(shown, head) + self.ellipsis + _fitting(shown[::-1], tail)[::-1]
+        return name_of(text, cells, self.plain, self.ellipsis)
 
     def pad(self, text: str, cells: int, *, right: bool = False) -> str:
         """Fill up to ``cells`` with spaces."""
@@ -166,7 +159,7 @@ class Look:
         bare = click.unstyle(line)
         if cell_len(bare) <= WIDTH:
             return line
-        return _fitting(bare, WIDTH - 1) + self.ellipsis
+        return fitting(bare, WIDTH - 1) + self.ellipsis
 
     def paint(self, text: str, colour: str | None = None, *, bold: bool = False) -> str:
         """Colour a text where that is wanted."""
@@ -175,13 +168,3 @@ class Look:
     def dim(self, text: str) -> str:
         """Make a text recede where that is possible."""
         return click.style(text, dim=True) if self.colour else text
-
-
-def _fitting(text: str, cells: int) -> str:
-    """Take as many characters from the start as fit."""
-    used = 0
-    for at, character in enumerate(text):
-        used += cell_len(character)
-        if used > cells:
-            return text[:at]
-    return text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lambda_replay.cli.screen.figures import count, mean, plural, share, span_ms
+from lambda_replay.figures import count, mean, plural, share, span_ms
 
 if TYPE_CHECKING:
     from lambda_replay.cli.screen.look import Look
