@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lambda_replay.checks import Check, CheckError, CheckResult, parse
+from lambda_replay.cli.answers import write_answer
 from lambda_replay.cli.judging import all_checks, block_of, failed, judge, tell
 from lambda_replay.cli.options import (
     check_traces,
@@ -30,7 +31,6 @@ from lambda_replay.cli.reading import (
     tell_bad_rows,
 )
 from lambda_replay.cli.scenarios import choose
-from lambda_replay.cli.streams import write_result
 from lambda_replay.exceptions import show
 from lambda_replay.figures import plural, span
 
@@ -236,35 +236,27 @@ def _answer(
     kind: str,
     output: Path | None,
 ) -> None:
-    from lambda_replay.cli.documents import frame_csv, to_json  # noqa: PLC0415 - imports Polars
-    from lambda_replay.lines import name_of  # noqa: PLC0415
-    from lambda_replay.output import atomic_path  # noqa: PLC0415
+    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
 
     document = {
         **found.to_dict(),
         "summaries": found.summaries(),
         "checks": {name: [check.to_dict() for check in checks] for name, checks in judged.items()},
     }
-    if output is not None:
-        with atomic_path(output) as temporary:
-            temporary.write_text(to_json(document), encoding="utf-8")
-    if kind == "json":
-        write_result(to_json(document))
-    elif kind == "csv":
-        write_result(frame_csv(found.table))
-    else:
+
+    def lines() -> list[str]:
         took = span(timedelta(seconds=seconds))
         names = ", ".join(name_of(name, 16) for name in found.names[1:4])
         replays = plural(len(found.result) * max(1, len(found.seeds)), "replay")
         head = f"{name_of(trace[0], 40)}: {names} against {name_of(found.names[0], 16)}"
-        lines = [f"{head}; {replays} in {took}", ""]
         pairs = [(name, check) for name, checks in judged.items() for check in checks]
-        lines += block_of(pairs)
-        # Two lines are for what follows, one for the shell's prompt.
-        lines += [*found.lines(_LINES - len(lines) - 3), ""]
+        above = [f"{head}; {replays} in {took}", "", *block_of(pairs)]
         again = "" if len(found.seeds) > 1 else "the same command with --repeat 5; "
-        lines.append(f"next: {again}--format json has all of it")
-        write_result("".join(f"{line}\n" for line in lines))
+        # Two lines are for what follows, one for the shell's prompt.
+        room = _LINES - len(above) - 3
+        return [*above, *found.lines(room), "", f"next: {again}--format json has all of it"]
+
+    write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
         for checks in judged.values():
             tell(checks)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from lambda_replay.checks import parse
+from lambda_replay.cli.answers import write_answer
 from lambda_replay.cli.judging import all_checks, block, failed, judge_result, tell
 from lambda_replay.cli.options import (
     check_traces,
@@ -29,7 +30,6 @@ from lambda_replay.cli.reading import (
     tell_bad_rows,
 )
 from lambda_replay.cli.scenarios import choose
-from lambda_replay.cli.streams import write_result
 from lambda_replay.figures import plural, span
 
 __all__ = ["size"]
@@ -130,25 +130,18 @@ def size(
     tell_bad_rows(bad)
     checks = all_checks(given, chosen.scenario)
     judged, wrong = judge_result(checks, found.result) if found.result else ([], None)
-    from lambda_replay.cli.documents import frame_csv, to_json  # noqa: PLC0415 - imports Polars
-    from lambda_replay.lines import name_of  # noqa: PLC0415
-    from lambda_replay.output import atomic_path  # noqa: PLC0415
+    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
 
-    document = {**found.to_dict(), "checks": [check.to_dict() for check in judged]}
-    if output is not None:
-        with atomic_path(output) as temporary:
-            temporary.write_text(to_json(document), encoding="utf-8")
-    if kind == "json":
-        write_result(to_json(document))
-    elif kind == "csv":
-        write_result(frame_csv(found.table))
-    else:
+    def lines() -> list[str]:
         took = span(timedelta(seconds=time.monotonic() - started))
         sizes = plural(found.table.height, "size")
-        lines = [f"{name_of(trace[0], 60)}: {sizes} replayed in {took}", ""]
-        lines += [*block(judged, " at that size"), *str(found).splitlines(), ""]
-        lines.append(_next(found.what, found.value, found.key))
-        write_result("".join(f"{line}\n" for line in lines))
+        head = [f"{name_of(trace[0], 60)}: {sizes} replayed in {took}", ""]
+        checked = block(judged, " at that size")
+        following = _next(found.what, found.value, found.key)
+        return [*head, *checked, *str(found).splitlines(), "", following]
+
+    document = {**found.to_dict(), "checks": [check.to_dict() for check in judged]}
+    write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
         tell(judged)
     if wrong is not None:

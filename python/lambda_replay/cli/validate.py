@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lambda_replay.checks import parse
+from lambda_replay.cli.answers import write_answer
 from lambda_replay.cli.judging import all_checks, block, failed, judge, tell
 from lambda_replay.cli.options import (
     check_traces,
@@ -29,7 +30,6 @@ from lambda_replay.cli.reading import (
     tell_bad_rows,
 )
 from lambda_replay.cli.scenarios import choose
-from lambda_replay.cli.streams import write_result
 
 __all__ = ["validate"]
 
@@ -122,23 +122,16 @@ def validate(
     tell_bad_rows(bad)
     checks = all_checks(given, chosen.scenario)
     judged, wrong = judge(checks, found.summary, found.functions)
-    from lambda_replay.cli.documents import frame_csv, to_json  # noqa: PLC0415 - imports Polars
-    from lambda_replay.lines import name_of  # noqa: PLC0415
-    from lambda_replay.output import atomic_path  # noqa: PLC0415
+    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+
+    def lines() -> list[str]:
+        more = "--format json has every function and hour"
+        following = more if wanted else f"--fit idle,init finds settings; {more}"
+        head = [name_of(trace[0], 80), "", *block(judged)]
+        return [*head, *str(found).splitlines(), "", f"next: {following}"]
 
     document = {**found.to_dict(), "checks": [check.to_dict() for check in judged]}
-    if output is not None:
-        with atomic_path(output) as temporary:
-            temporary.write_text(to_json(document), encoding="utf-8")
-    if kind == "json":
-        write_result(to_json(document))
-    elif kind == "csv":
-        write_result(frame_csv(found.table))
-    else:
-        lines = [name_of(trace[0], 80), "", *block(judged), *str(found).splitlines(), ""]
-        more = "--format json has every function and hour"
-        lines.append(f"next: {more}" if wanted else f"next: --fit idle,init finds settings; {more}")
-        write_result("".join(f"{line}\n" for line in lines))
+    write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
         tell(judged)
     if wrong is not None:
