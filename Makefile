@@ -56,7 +56,7 @@ bench-rust: ## the calendar against its alternatives
 	cargo bench
 
 docs: ## the documentation, into target/docs; a broken link stops it
-	$(BIN)/pip install --quiet '.[docs]'
+	$(BIN)/pip install --quiet --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: lint types test ## what CI runs

@@ -46,10 +46,7 @@ class Runs(Admission):
             architecture=settings.architecture(name, self.marks),
             ephemeral_mb=settings.ephemeral_mb(name, self.marks),
             # rule: Z42 (none where provisioned concurrency is configured)
-            free_tier=not any(
-                one.initial or one.tracking or one.schedule
-                for one in settings.provisions(name, self.marks)
-            ),
+            free_tier=not settings.provisions(name, self.marks),
             keys=self.keys_of(request),
             sample=place.sample,
         )

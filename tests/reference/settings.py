@@ -486,6 +486,15 @@ class Settings:
 
     def provisions(self, name: str, marks: Marks) -> list[Provision]:
         """Return the provisioned concurrency of a function, by pool."""
+        # rule: Z20 (0 and nothing else is none, as "off" is)
+        return [
+            one
+            for one in self.given_provisions(name, marks)
+            if one.initial or one.tracking or one.schedule
+        ]
+
+    def given_provisions(self, name: str, marks: Marks) -> list[Provision]:
+        """Return what is written about a function's pools, those of nothing included."""
         value = self.value(name, "provisioned_concurrency", None, marks)
         if is_off(value):
             return []

@@ -248,3 +248,13 @@ def test_z25_no_action_while_an_allocation_is_pending() -> None:
     result = play(*rows, f=tracked(0.5, 1, 9, 1))
     assert [one.created for one in result.environments] == [0, 270_010_000]
     assert seconds(result, "end")[-1] == 345
+
+
+def test_z22_an_integer_of_0_is_none_as_off_is() -> None:
+    # The one that is busy when the function has none any more is no pool to spill from.
+    for now in (0, "off"):
+        changes = [{"at": 4 * S, "set": {"functions.f.provisioned_concurrency": now}}]
+        rows = (row(3.5, 1.5), row(4.5, 1), row(6, 1))
+        result = play(*rows, f={"provisioned_concurrency": 1}, sections={"changes": changes})
+        assert column(result, "provisioned") == [True, False, False]
+        assert column(result, "spillover_reason") == [None, None, None]

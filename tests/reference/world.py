@@ -87,12 +87,6 @@ class World:
                     self.resize(pool, 0, now)
             for provision in wanted.values():
                 pool = self.provisioned.configure(provision, name, now)
-                nothing = not (provision.initial or provision.tracking or provision.schedule)
-                if nothing and pool.requested and not at_once:
-                    # rule: Z20 (0 and nothing else is none: what a schedule has asked for goes)
-                    pool.configured = 0
-                    self.resize(pool, 0, now)
-                    continue
                 if provision.initial == pool.configured:
                     continue
                 pool.configured = provision.initial
