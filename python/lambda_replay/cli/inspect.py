@@ -57,10 +57,12 @@ def inspect(*, trace: tuple[str, ...], kind: str, **given: Any) -> int:
 
 
 def _lines(found: Inspection) -> Iterator[str]:
+    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+
     shown = found.paths[0] if len(found.paths) == 1 else f"{len(found.paths)} files"
     formats = " and ".join(dict.fromkeys(str(one["format"]) for one in found.ingest))
     stamps = " and ".join(dict.fromkeys(str(one["timestamp_kind"]) for one in found.ingest))
-    yield f"{escape(shown)}: {formats}, {found.rows:,} rows of {found.functions:,} functions"
+    yield f"{name_of(shown, 40)}: {formats}, {found.rows:,} rows of {found.functions:,} functions"
     if found.first is not None:
         yield _row("span", f"{found.first} to {found.last} UTC, {_span(found.span_s)}")
     yield _row("time stamp", f"the source's is the {stamps}; here it is the arrival")
