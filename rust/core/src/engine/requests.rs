@@ -34,6 +34,16 @@ pub(super) struct Place {
     pub(super) sample: Option<(u32, u32)>,
 }
 
+/// A row that takes part.
+pub(super) struct Come {
+    /// Position in the trace as given.
+    pub(super) row: u64,
+    /// When, in the time of the replay.
+    pub(super) now: Micros,
+    /// Whether that is after the end of the replay (Z39).
+    pub(super) late: bool,
+}
+
 impl Replay {
     /// Takes in a row of the trace.
     #[inline(never)]
@@ -50,13 +60,35 @@ impl Replay {
             self.arrive_record(place, source, columns, sink);
             return;
         }
+        let Some(Come { row, now, late }) = self.come_to(place, columns, sink) else { return };
+        let request = request_of(place, row, now, columns);
+        if self.account.load > 1.0 {
+            self.add_copies(&request, now, sink);
+        }
+        if late {
+            self.leave_out(&request, sink);
+        } else {
+            self.arrive_request(request, now, sink);
+        }
+    }
+
+    /// Brings the replay to a row of the trace; nothing where a lower load leaves the row out.
+    #[inline]
+    pub(super) fn come_to<S: Sink>(
+        &mut self,
+        place: usize,
+        columns: Columns<'_>,
+        sink: &mut S,
+    ) -> Option<Come> {
         let row = columns.row(place);
         let now = self.scaled_time(Micros(columns.batch.timestamps[place]));
-        let request = request_of(place, row, now, columns);
         let load = self.account.load;
-        // So that a lower load keeps a subset (Z38).
-        if load < 1.0 && !self.luck.chance(Purpose::Load, request.draw_of_row(0), load) {
-            return;
+        if load < 1.0 {
+            // By the row, so that a lower load keeps a subset (Z38).
+            let draw = Draw { who: columns.identity(place), copy: 0, attempt: 0 };
+            if !self.luck.chance(Purpose::Load, draw, load) {
+                return None;
+            }
         }
         if self.first_arrival.is_none() {
             self.begin(now, sink);
@@ -66,14 +98,7 @@ impl Replay {
             self.run_to(now, order_of_arrival(row, 0), sink);
             self.read_gauges();
         }
-        if load > 1.0 {
-            self.add_copies(&request, now, sink);
-        }
-        if late {
-            self.leave_out(&request, sink);
-        } else {
-            self.arrive_request(request, now, sink);
-        }
+        Some(Come { row, now, late })
     }
 
     /// Arrivals in the time of the replay (Z37).

@@ -8,6 +8,7 @@ use crate::engine::event::{
     Event, SourceTimer, batch_number, order_of_answer, order_of_arrival, order_of_source,
 };
 use crate::engine::replay::{Columns, Replay};
+use crate::engine::requests::Come;
 use crate::engine::runs::End;
 use crate::error::Error;
 use crate::ids::FunctionId;
@@ -15,7 +16,7 @@ use crate::model::concurrency::Refusal;
 use crate::model::state_keys::Access;
 use crate::outcome::{Attempt, Outcome, OutcomeKind, Reason, Run, Sink, Source};
 use crate::request::{NO_KEY, Progress, Request};
-use crate::rng::{Draw, Luck, Purpose};
+use crate::rng::{Draw, Luck};
 use crate::sources::Machine;
 use crate::sources::config::{KindConfig, SourceConfig};
 use crate::sources::figures::{Figures, Level, SourceRow};
@@ -552,25 +553,9 @@ impl Replay {
         columns: Columns<'_>,
         sink: &mut S,
     ) {
-        let row = columns.row(place);
-        let now = self.scaled_time(Micros(columns.batch.timestamps[place]));
-        let load = self.account.load;
-        if load < 1.0 {
-            let draw = Draw { who: columns.identity(place), copy: 0, attempt: 0 };
-            if !self.luck.chance(Purpose::Load, draw, load) {
-                return;
-            }
-        }
-        if self.first_arrival.is_none() {
-            self.begin(now, sink);
-        }
-        let late = self.account.until.is_some_and(|until| now >= until);
-        if !late {
-            self.run_to(now, order_of_arrival(row, 0), sink);
-            self.read_gauges();
-        }
+        let Some(Come { row, now, late }) = self.come_to(place, columns, sink) else { return };
         let (record, shard) = self.record_of(place, source, row, now, columns);
-        if load > 1.0 {
+        if self.account.load > 1.0 {
             self.copy_record(source, &record, shard, now, sink);
         }
         if late {
