@@ -18,6 +18,7 @@ from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.formats import find_unreadable
 from lambda_replay.ingest.order import sorted_batches
 from lambda_replay.ingest.records import NONE
+from lambda_replay.minutes import Minutes
 from lambda_replay.names import LATEST, LONGEST_NAME, split
 from lambda_replay.scenario.units import show_instant
 from lambda_replay.schema import (
@@ -37,6 +38,7 @@ from lambda_replay.source_results import (
     source_minutes,
     sources_table,
 )
+from lambda_replay.spool import Spool, stretches
 from lambda_replay.worker import Cancelled
 
 if TYPE_CHECKING:
@@ -151,8 +153,8 @@ class Engine:
         self._numbers: dict[str, int] = {}
         #: Names as the trace gives them, by code.
         self._shown: list[str | None] = []
-        self._extras: list[pl.DataFrame] = []
-        self._attempts: list[pl.DataFrame] = []
+        self._minutes = Minutes()
+        self._attempts = Spool("at")
         #: Rows that are not decided yet, where outcomes must tell their request_id.
         self._open: pl.DataFrame | None = None
         self._rows_seen = 0
@@ -226,8 +228,10 @@ class Engine:
         if self.outcomes and (rest := self._decided(None)).height:
             yield rest
         self._keep(all_of_it=True)
-        # The core holds them as tightly as a frame would, and one is cheaper than one per batch.
-        self._minutes = pl.DataFrame(self.core.take_minutes())
+        if self._source_minutes:
+            bare = [(split(name) or (name,))[0] for name in self.wire.records.functions]
+            numbers = [self._numbers[name] for name in bare]
+            self._minutes.add_extras(function_parts(self._source_minutes, numbers))
 
     def _shown_names(self) -> list[str]:
         """Name the functions of the trace, without their qualifiers."""
@@ -342,17 +346,14 @@ class Engine:
 
     def _keep(self, *, all_of_it: bool) -> None:
         """Take what the core has put aside, if it is much."""
-        extras = self.core.take_extras(everything=all_of_it)
-        if len(extras):
-            self._extras.append(pl.DataFrame(extras))
+        self._minutes.add(pl.DataFrame(self.core.take_minutes(everything=all_of_it)))
+        self._minutes.add_extras(pl.DataFrame(self.core.take_extras(everything=all_of_it)))
         if self.wire.records.names:
             minutes = pl.DataFrame(self.core.take_source_minutes(everything=all_of_it))
             if minutes.height:
                 self._source_minutes.append(minutes)
         if self.attempts:
-            attempts = pl.DataFrame(self.core.take_attempts())
-            if attempts.height:
-                self._attempts.append(attempts)
+            self._attempts.add(pl.DataFrame(self.core.take_attempts()))
 
     def _decided(self, batch: pl.DataFrame | None) -> pl.DataFrame:
         """Give the outcomes decided since the last time; ``batch`` is what was fed."""
@@ -388,11 +389,24 @@ class Engine:
         self._open = left if left.height else None
         return found["request_id"]
 
+    def attempt_schema(self) -> pl.Schema:
+        """Columns of the attempts; a row replayed more than once tells its copies apart."""
+        copies = {"copy": pl.UInt32()} if self.scenario.load > 1 else {}
+        return pl.Schema({**ATTEMPT_SCHEMA, **copies})
+
     def attempts_table(self) -> pl.DataFrame:
-        """Give attempts in order of time (Z50). Complete once :meth:`run` has come to its end."""
-        if not self._attempts:
-            return pl.DataFrame(schema=ATTEMPT_SCHEMA)
-        return attempt_columns(pl.concat(self._attempts), copies=self.scenario.load > 1)
+        """Give all of :meth:`attempt_tables` as one frame."""
+        return pl.concat([pl.DataFrame(schema=self.attempt_schema()), *self.attempt_tables()])
+
+    def attempt_tables(self) -> Iterator[pl.DataFrame]:
+        """Give attempts in order of time (Z50), a stretch of it at a time.
+
+        Complete once :meth:`run` has come to its end.
+        """
+        for stretch in stretches(self._attempts):
+            rows = self._attempts.rows(*stretch)
+            if rows is not None:
+                yield attempt_columns(rows, copies=self.scenario.load > 1)
 
     def costs(self) -> Costs:
         """Price the finished replay, once."""
@@ -569,22 +583,17 @@ class Engine:
         """Longest handler time of all runs; 0 where nothing ran."""
         return (pl.DataFrame(self.core.totals())["duration_max_ms"].item() or 0) / 1e3
 
-    def minutes(self) -> pl.DataFrame:
-        """Metrics per function and minute, the Region's with a null function, in order of time.
+    def minutes(self) -> Iterator[pl.DataFrame]:
+        """Give metrics per function and minute, a stretch of time at once; no function: the Region.
 
         Complete once :meth:`run` has come to its end.
         """
         names = pl.Series(self.names, dtype=pl.String)
-        # The place of a name among all names sorts as the name does, in less time and memory.
-        place = pl.lit(names.rank("ordinal")).gather(pl.col("function"))
-        extras = list(self._extras)
-        if self._source_minutes:
-            bare = [(split(name) or (name,))[0] for name in self.wire.records.functions]
-            numbers = [self._numbers[name] for name in bare]
-            extras.append(function_parts(self._source_minutes, numbers))
-        raw = _with_extras(self._minutes, extras, functions=self.function_minutes)
-        raw = raw.sort("timestamp", place, nulls_last=False)
-        return minute_columns(raw, names)
+        return self._minutes.tables(names, functions=self.function_minutes)
+
+    def minutes_table(self) -> pl.DataFrame:
+        """Give all of :meth:`minutes` as one frame."""
+        return pl.concat([pl.DataFrame(schema=MINUTE_SCHEMA), *self.minutes()])
 
 
 def _sums(parts: list[pl.DataFrame], *names: str) -> dict[str, int]:
@@ -636,114 +645,3 @@ def attempt_columns(raw: pl.DataFrame, *, copies: bool) -> pl.DataFrame:
     shown = frame.select(**columns)
     assert shown.schema == ATTEMPT_SCHEMA, "the schema is what the documentation says"
     return shown.with_columns(frame["copy"]) if copies else shown
-
-
-#: Columns of the extras: sums, and maxima.
-_SUMS: Final = (
-    *("late_invocations", "late_cold_starts", "late_duration_us", "errors", "lock_wait_us"),
-    *("extension_us", "provisioned", "spillover", "utilisation_samples", "received", "dropped"),
-    *("dropped_samples", "ages", "age_us", "iterator_ages", "iterator_age_us"),
-)
-_MAXIMA: Final = (
-    *("late_duration_max_us", "extension_max_us", "utilisation_max", "age_max_us"),
-    *("iterator_age_max_us", "visible_max", "oldest_age_max_us", "offset_lag_max"),
-)
-
-
-#: Column of divisors: where the divisor is one number, Polars multiplies by 1/1000, which gives
-#: another result in the last place.
-_THOUSAND: Final = "thousand"
-
-
-def _millis(micros: pl.Expr) -> pl.Expr:
-    """Divide whole microseconds by 1,000, one by one."""
-    return micros.cast(pl.Float64) / pl.col(_THOUSAND)
-
-
-def _with_extras(
-    minutes: pl.DataFrame, extras: list[pl.DataFrame], *, functions: bool
-) -> pl.DataFrame:
-    """Join what was counted beyond the minutes; the Region is the sum of its functions."""
-    if not extras:
-        zero = pl.lit(0, pl.Int64)
-        return minutes.with_columns(zero.alias(name) for name in (*_SUMS, *_MAXIMA))
-    together = (*(pl.col(name).sum() for name in _SUMS), *(pl.col(name).max() for name in _MAXIMA))
-    parts = pl.concat(extras, how="diagonal")
-    absent = [name for name in (*_SUMS, *_MAXIMA) if name not in parts.columns]
-    parts = parts.with_columns(pl.lit(0, pl.Int64).alias(name) for name in absent)
-    by_function = parts.group_by("timestamp", "function").agg(*together)
-    region = by_function.group_by("timestamp").agg(*together)
-    region = region.with_columns(pl.lit(None, pl.UInt32).alias("function"))
-    counted = pl.concat([region, by_function.select(region.columns)] if functions else [region])
-    return minutes.join(
-        counted, on=["timestamp", "function"], how="full", nulls_equal=True, coalesce=True
-    ).with_columns(pl.exclude("timestamp", "function").fill_null(0))
-
-
-def minute_columns(raw: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
-    """Metrics as CloudWatch names them (F6); null is no datum, 0 is one (Z45)."""
-    runs = pl.col("invocations") + pl.col("late_invocations").cast(pl.UInt64)
-    attempts = runs + pl.col("throttles")
-    where_run, where_tried = pl.when(runs > 0), pl.when(attempts > 0)
-    region = pl.when(pl.col("function").is_null())
-    whole = {
-        name: pl.col(name).cast(pl.UInt64)
-        for name in ("errors", "provisioned", "spillover", "received", "dropped")
-    }
-    served = pl.when(pl.col("provisioned") + pl.col("spillover") > 0)
-    ended = pl.when(pl.col("dropped_samples") > 0)
-    aged = pl.when(pl.col("ages") > 0)
-    used = pl.when(pl.col("provisioned_concurrency") > 0)
-    read = pl.when(pl.col("iterator_ages") > 0)
-    waited = pl.when((pl.col("visible_max") > 0) | (pl.col("oldest_age_max_us") > 0))
-    columns = {
-        "timestamp": pl.col("timestamp").cast(INSTANT),
-        "function": pl.lit(names).gather(pl.col("function")),
-        "Invocations": where_run.then(runs),
-        "Errors": where_tried.then(whole["errors"]),
-        "Throttles": where_tried.then(pl.col("throttles")),
-        "Errors_samples": where_tried.then(attempts),
-        "Throttles_samples": where_tried.then(attempts),
-        "Duration_sum": where_run.then(_millis(pl.col("duration_us") + pl.col("late_duration_us"))),
-        "Duration_max": where_run.then(
-            _millis(pl.max_horizontal("duration_max_us", "late_duration_max_us"))
-        ),
-        "ConcurrentExecutions": pl.col("concurrency"),
-        "UnreservedConcurrentExecutions": region.then(pl.col("unreserved")),
-        "ClaimedAccountConcurrency": region.then(pl.col("claimed")),
-        "PostRuntimeExtensionsDuration_sum": where_run.then(_millis(pl.col("extension_us"))),
-        "PostRuntimeExtensionsDuration_max": where_run.then(_millis(pl.col("extension_max_us"))),
-        "ProvisionedConcurrencyInvocations": served.then(whole["provisioned"]),
-        "ProvisionedConcurrencySpilloverInvocations": served.then(whole["spillover"]),
-        "ProvisionedConcurrentExecutions": used.then(pl.col("provisioned_concurrency")),
-        "ProvisionedConcurrencyUtilization": pl.when(pl.col("utilisation_samples") > 0).then(
-            pl.col("utilisation_max").cast(pl.Float64)
-        ),
-        "AsyncEventsReceived": pl.when(pl.col("received") > 0).then(whole["received"]),
-        "AsyncEventsDropped": ended.then(whole["dropped"]),
-        "AsyncEventsDropped_samples": ended.then(pl.col("dropped_samples").cast(pl.UInt64)),
-        "AsyncEventAge_sum": aged.then(_millis(pl.col("age_us"))),
-        "AsyncEventAge_max": aged.then(_millis(pl.col("age_max_us"))),
-        "AsyncEventAge_samples": aged.then(pl.col("ages").cast(pl.UInt64)),
-        "cold_starts": where_run.then(
-            pl.col("cold_starts") + pl.col("late_cold_starts").cast(pl.UInt64)
-        ),
-        "lock_wait_ms_sum": where_run.then(_millis(pl.col("lock_wait_us"))),
-        "environments": pl.col("environments"),
-        "IteratorAge_sum": read.then(_millis(pl.col("iterator_age_us"))),
-        "IteratorAge_max": read.then(_millis(pl.col("iterator_age_max_us"))),
-        "IteratorAge_samples": read.then(pl.col("iterator_ages").cast(pl.UInt64)),
-        "ApproximateAgeOfOldestMessage_max": waited.then(
-            _millis(pl.col("oldest_age_max_us")) / pl.col(_THOUSAND)
-        ),
-        "ApproximateNumberOfMessagesVisible_max": waited.then(
-            pl.col("visible_max").cast(pl.UInt64)
-        ),
-        "OffsetLag_max": pl.when(pl.col("offset_lag_max") > 0).then(
-            pl.col("offset_lag_max").cast(pl.UInt64)
-        ),
-    }
-    divisors = pl.repeat(1_000.0, raw.height, eager=True).alias(_THOUSAND)
-    frame = raw.with_columns(divisors).select(**columns)
-    assert frame.schema == MINUTE_SCHEMA, "the schema is what the documentation says"
-    return frame

@@ -16,14 +16,27 @@ import tempfile
 import time
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lambda_replay.exceptions import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["TemporaryFolder", "atomic_path", "check_writable", "discard_all", "writing"]
+    import polars as pl
+
+__all__ = [
+    "ROW_GROUP_ROWS",
+    "TemporaryFolder",
+    "atomic_path",
+    "check_writable",
+    "discard_all",
+    "sink_batches",
+    "writing",
+]
+
+#: Rows of the row groups of all Parquet that we write.
+ROW_GROUP_ROWS: Final = 131_072
 
 #: How often a folder is removed again that somebody still writes into.
 _PATIENCE = 20
@@ -178,6 +191,58 @@ def writing(path: Path) -> Iterator[None]:
             raise
         message = f"cannot write {path}: {str(error).splitlines()[0]}"
         raise OutputError(message, hint="is the disk full?") from error
+
+
+def sink_batches(
+    batches: Iterator[pl.DataFrame],
+    schema: pl.Schema,
+    temporary: Path,
+    path: Path,
+    metadata: Callable[[object], dict[str, str]] | None = None,
+) -> None:
+    """Write frames to Parquet as they come, encoding on Polars's threads.
+
+    Parameters
+    ----------
+    batches
+        The frames; what it raises comes out as it is.
+    schema
+        Of each.
+    temporary, path
+        The file to write, and the one that it will become: errors speak of that.
+    metadata
+        Gives what the file says of itself, once all is written.
+
+    Raises
+    ------
+    OutputError
+        Something could not be written.
+    """
+    from polars.io.plugins import register_io_source  # noqa: PLC0415 - loads Polars
+
+    failures: list[BaseException] = []
+
+    def source(*unused: object) -> Iterator[pl.DataFrame]:
+        del unused  # which columns and rows are wanted: everything goes into the file
+        try:
+            yield from batches
+        except BaseException as error:
+            # Polars would wrap it into an error of its own.
+            failures.append(error)
+            raise
+
+    try:
+        with writing(path):
+            register_io_source(source, schema=schema).sink_parquet(
+                temporary,
+                compression="zstd",
+                row_group_size=ROW_GROUP_ROWS,
+                metadata=metadata,
+            )
+    except BaseException:
+        if failures:
+            raise failures[0] from None
+        raise
 
 
 @contextlib.contextmanager

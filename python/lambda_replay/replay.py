@@ -21,7 +21,7 @@ from lambda_replay.ingest.bad_rows import BadRows, set_aside
 from lambda_replay.ingest.faults import reading
 from lambda_replay.ingest.oddities import odd_names
 from lambda_replay.ingest.written import verify
-from lambda_replay.output import atomic_path, writing
+from lambda_replay.output import atomic_path, sink_batches
 from lambda_replay.readers.base import ReadOptions
 from lambda_replay.results import (
     ReplayResult,
@@ -31,7 +31,7 @@ from lambda_replay.results import (
     summarise,
 )
 from lambda_replay.scenario import Resolved, Scenario
-from lambda_replay.schema import OUTCOME_SCHEMA
+from lambda_replay.schema import MINUTE_SCHEMA, OUTCOME_SCHEMA
 from lambda_replay.worker import Cancelled, call, check_not_forked
 
 if TYPE_CHECKING:
@@ -259,16 +259,8 @@ class _Job:
             kept = self._drain(engine, files, cancel)
             refuse_mixed_units(wire, engine)
             self.bad.write()
-            attempts = engine.attempts_table() if self.attempts is not False else None
-            if isinstance(self.attempts, Path) and attempts is not None:
-                path = files.enter_context(atomic_path(self.attempts))
-                with writing(self.attempts):
-                    attempts.write_parquet(path)
-            minutes = engine.minutes()
-            if isinstance(self.metrics, Path):
-                path = files.enter_context(atomic_path(self.metrics))
-                with writing(self.metrics):
-                    minutes.write_parquet(path)
+            attempts = self._attempts(engine, files)
+            minutes = self._minutes(engine, files)
         return gather(
             engine,
             self.scenario,
@@ -276,7 +268,7 @@ class _Job:
             minutes=minutes,
             keep_minutes=self.metrics is True,
             outcomes=kept if self.outcomes is True else None,
-            attempts=attempts if self.attempts is True else None,
+            attempts=attempts,
             seconds=time.monotonic() - started,
         )
 
@@ -286,13 +278,41 @@ class _Job:
         """Run the engine to its end; outcomes go where they are wanted."""
         if isinstance(self.outcomes, Path):
             temporary = files.enter_context(atomic_path(self.outcomes))
-            _sink(engine, temporary, self.outcomes, cancel)
+            schema = _outcome_schema(engine.wire, engine.scenario)
+            sink_batches(engine.run(), schema, temporary, self.outcomes)
+            if cancel.is_set():
+                raise Cancelled
             return None
         if not engine.outcomes:
             for _ in engine.run():
                 pass
             return None
         return join_outcomes(engine, engine.run())
+
+    def _attempts(self, engine: Engine, files: contextlib.ExitStack) -> pl.DataFrame | None:
+        """Give the attempts, or write them, as wanted."""
+        if self.attempts is False:
+            return None
+        if self.attempts is True:
+            return engine.attempts_table()
+        schema, tables = engine.attempt_schema(), engine.attempt_tables()
+        sink_batches(tables, schema, files.enter_context(atomic_path(self.attempts)), self.attempts)
+        return None
+
+    def _minutes(self, engine: Engine, files: contextlib.ExitStack) -> pl.DataFrame:
+        """Give the metrics; the Region's alone where those of functions go into a file."""
+        if not isinstance(self.metrics, Path):
+            return engine.minutes_table()
+        region: list[pl.DataFrame] = []
+
+        def tables() -> Iterator[pl.DataFrame]:
+            for table in engine.minutes():
+                region.append(table.filter(pl.col("function").is_null()))
+                yield table
+
+        temporary = files.enter_context(atomic_path(self.metrics))
+        sink_batches(tables(), pl.Schema(MINUTE_SCHEMA), temporary, self.metrics)
+        return pl.concat([pl.DataFrame(schema=MINUTE_SCHEMA), *region])
 
 
 @contextlib.contextmanager
@@ -364,39 +384,6 @@ def _outcome_schema(wire: Wire, scenario: Resolved) -> pl.Schema:
     copies = {"copy": pl.UInt32()} if scenario.load > 1 else {}
     extra = {"request_id": pl.String()} if wire.has_request_id else {}
     return pl.Schema({**OUTCOME_SCHEMA, **copies, **extra})
-
-
-def _sink(engine: Engine, temporary: Path, path: Path, cancel: threading.Event) -> None:
-    """Write outcomes as they are decided, encoding on Polars's threads.
-
-    They go to ``temporary``; errors speak of ``path``, which it will become.
-    """
-    failures: list[BaseException] = []
-
-    def batches(
-        with_columns: list[str] | None,
-        predicate: pl.Expr | None,
-        n_rows: int | None,
-        batch_size: int | None,
-    ) -> Iterator[pl.DataFrame]:
-        del with_columns, predicate, n_rows, batch_size  # everything goes into the file
-        try:
-            yield from engine.run()
-        except BaseException as error:
-            # Polars would wrap it into an error of its own.
-            failures.append(error)
-            raise
-
-    frame = register_io_source(batches, schema=_outcome_schema(engine.wire, engine.scenario))
-    try:
-        with writing(path):
-            frame.sink_parquet(temporary, compression="zstd", row_group_size=131_072)
-    except BaseException:
-        if failures:
-            raise failures[0] from None
-        raise
-    if cancel.is_set():
-        raise Cancelled
 
 
 def scan_outcomes(

@@ -218,7 +218,7 @@ class _Several:
             engine,
             self.scenarios[side.place],
             bad=self.bad,
-            minutes=engine.minutes(),
+            minutes=engine.minutes_table(),
             keep_minutes=self.wanted.metrics,
             outcomes=join_outcomes(engine, side.parts) if self.wanted.outcomes else None,
             attempts=None,

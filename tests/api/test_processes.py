@@ -339,7 +339,7 @@ def test_after_a_panic_the_object_does_no_further_work() -> None:
         replay.finish,
         replay.take_outcomes,
         replay.take_attempts,
-        replay.take_minutes,
+        lambda: replay.take_minutes(everything=True),
         replay.bills,
         replay.provisioned_pools,
         replay.shared_state,

@@ -247,7 +247,7 @@ def engine_digest(
         "keys": _digest_of(engine.keys_table()),
         "state": repr(engine.shared_state()),
         "costs": repr(engine.costs()),
-        "metrics": _digest_of(engine.minutes()),
+        "metrics": _digest_of(engine.minutes_table()),
         "functions": _digest_of(pl.DataFrame(engine.core.function_totals())),
         "totals": _digest_of(pl.DataFrame(engine.core.totals())),
         "extent": repr(engine.core.extent()),

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from lambda_replay import _core
 from lambda_replay.exceptions import IntegrityError, TraceError, escape
@@ -22,7 +21,7 @@ from lambda_replay.ingest.batches import scan_batches
 from lambda_replay.ingest.formats import ASSUMED_KEY, INGEST_KEY, MEASURED_KEY
 from lambda_replay.ingest.order import sorted_batches
 from lambda_replay.ingest.wire import _instant, _span
-from lambda_replay.output import atomic_path, writing
+from lambda_replay.output import ROW_GROUP_ROWS, atomic_path, sink_batches
 from lambda_replay.schema import REQUIRED_COLUMNS, TRACE_COLUMNS
 from lambda_replay.worker import Cancelled
 
@@ -42,7 +41,6 @@ _NO_CRC: Final = b"crc32:00000000"
 #: The checksum is in the footer, which is at the end.
 _FOOTER: Final = 1 << 20
 
-_ROW_GROUP_ROWS: Final = 131_072
 _SPANS: Final = ("duration_ms", "init_ms", "extension_ms", "init_ahead_ms")
 _NUMBERS: Final = {
     "memory_mb": pl.UInt32,
@@ -159,7 +157,7 @@ def write_trace(
         disorder = frame.select((pl.col("timestamp").diff() < pl.duration()).sum())
         count = int(disorder.collect(engine="streaming").item() or 0)
         micros = frame.with_columns(pl.col("timestamp").to_physical())
-        batches = sorted_batches(micros, _ROW_GROUP_ROWS)
+        batches = sorted_batches(micros, ROW_GROUP_ROWS)
         return job.write(batches, count)
 
 
@@ -167,7 +165,7 @@ def _in_order(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Give batches with their positions as long as they are in order."""
     last: int | None = None
     place = 0
-    for batch in scan_batches(frame, _ROW_GROUP_ROWS):
+    for batch in scan_batches(frame, ROW_GROUP_ROWS):
         if not batch.height:
             continue
         at = batch["timestamp"].to_physical()
@@ -200,21 +198,14 @@ class _Job:
         schema.setdefault("row_uid", pl.UInt64())
         digest = _core.RowDigest()
         rows = 0
-        failures: list[BaseException] = []
 
-        def source(*unused: object) -> Iterator[pl.DataFrame]:
+        def prepared() -> Iterator[pl.DataFrame]:
             nonlocal rows
-            del unused
-            try:
-                for batch in batches:
-                    whole = self._prepared(batch, schema)
-                    digest.update(_plain(whole))
-                    rows += whole.height
-                    yield whole
-            except BaseException as error:
-                # Polars would wrap it into an error of its own.
-                failures.append(error)
-                raise
+            for batch in batches:
+                whole = self._prepared(batch, schema)
+                digest.update(_plain(whole))
+                rows += whole.height
+                yield whole
 
         def told(context: object) -> dict[str, str]:
             del context
@@ -227,18 +218,7 @@ class _Job:
             }
 
         with atomic_path(self.path) as temporary:
-            try:
-                with writing(self.path):
-                    register_io_source(source, schema=pl.Schema(schema)).sink_parquet(
-                        temporary,
-                        compression="zstd",
-                        row_group_size=_ROW_GROUP_ROWS,
-                        metadata=told,
-                    )
-            except BaseException:
-                if failures:
-                    raise failures[0] from None
-                raise
+            sink_batches(prepared(), pl.Schema(schema), temporary, self.path, told)
             _seal(temporary)
         return Written(rows, digest.hexdigest(), disorder)
 
@@ -298,7 +278,7 @@ def _plain(batch: pl.DataFrame) -> pl.DataFrame:
 def content_digest(frame: pl.LazyFrame) -> str:
     """Give the digest of the rows of a file that we wrote."""
     digest = _core.RowDigest()
-    for batch in scan_batches(frame, _ROW_GROUP_ROWS):
+    for batch in scan_batches(frame, ROW_GROUP_ROWS):
         digest.update(_plain(batch))
     return digest.hexdigest()
 

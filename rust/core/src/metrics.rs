@@ -52,6 +52,11 @@ impl MinuteRows {
         }
     }
 
+    /// How many rows wait to be taken.
+    pub const fn waiting(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Takes what has been closed since the last time, in the order of closing.
     pub fn take(&mut self) -> Vec<MinuteRow> {
         std::mem::take(&mut self.rows)

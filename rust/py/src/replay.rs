@@ -238,9 +238,10 @@ impl Replay {
         Ok(dict)
     }
 
-    /// Rows of minutes closed since the last time.
-    fn take_minutes(&mut self) -> PyResult<Table> {
-        self.attempt(|replay| minutes_table(&replay.core.take_minutes()))
+    /// Rows of minutes closed since the last time, if they are many or `everything` is wanted.
+    #[pyo3(signature = (*, everything))]
+    fn take_minutes(&mut self, everything: bool) -> PyResult<Table> {
+        self.attempt(|replay| minutes_table(&replay.core.take_minutes(everything)))
     }
 
     /// Totals of each function, in order of registration.

@@ -40,6 +40,9 @@ const STRETCH: usize = 4_096;
 /// Before all arrivals of an instant (Z1).
 pub(super) const ARRIVALS: u64 = order_of_arrival(0, 0);
 
+/// Rows that are left in the core until there are more of them: to hand them over costs something.
+pub(super) const MUCH: usize = 65_536;
+
 /// A replay in progress.
 ///
 /// Memory is what is in flight, what waits, what is idle, and the rows of closed minutes that
@@ -965,14 +968,14 @@ impl Replay {
         }
     }
 
-    /// Takes the rows of minutes closed since the last time.
-    pub fn take_minutes(&mut self) -> Vec<MinuteRow> {
-        self.minutes.take()
+    /// Takes the rows of minutes closed since the last time, if they are many or if `all` are
+    /// wanted.
+    pub fn take_minutes(&mut self, all: bool) -> Vec<MinuteRow> {
+        if all || self.minutes.waiting() >= MUCH { self.minutes.take() } else { Vec::new() }
     }
 
     /// Takes what was counted beyond these, if it is much or if `all` is wanted.
     pub fn take_extras(&mut self, all: bool) -> Vec<ExtraRow> {
-        const MUCH: usize = 65_536;
         if all || self.extras.len() >= MUCH { self.extras.take() } else { Vec::new() }
     }
 

@@ -7,7 +7,7 @@ use crate::batch::NO_SOURCE;
 use crate::engine::event::{
     Event, SourceTimer, batch_number, order_of_answer, order_of_arrival, order_of_source,
 };
-use crate::engine::replay::{Columns, Replay};
+use crate::engine::replay::{Columns, MUCH, Replay};
 use crate::engine::requests::Come;
 use crate::engine::runs::End;
 use crate::error::Error;
@@ -788,7 +788,6 @@ impl Replay {
 
     /// Takes what was counted of sources by minute, if it is much or if `all` is wanted.
     pub fn take_source_minutes(&mut self, all: bool) -> Vec<SourceRow> {
-        const MUCH: usize = 65_536;
         let minutes = &mut self.sources.hub.minutes;
         if all || minutes.len() >= MUCH { minutes.take() } else { Vec::new() }
     }
