@@ -12,7 +12,7 @@ import click
 
 from lambda_replay.checks import Check, CheckError, CheckResult, parse
 from lambda_replay.cli.answers import write_answer
-from lambda_replay.cli.judging import all_checks, block_of, failed, judge, tell
+from lambda_replay.cli.judging import all_checks, block_of, conclude, judge, tell
 from lambda_replay.cli.options import (
     check_traces,
     debug_option,
@@ -143,9 +143,7 @@ def compare(
     judged, wrong = _judged(found, given)
     seconds = time.monotonic() - started
     _answer(found, trace, judged, seconds, kind=kind, output=output)
-    if wrong is not None:
-        raise wrong
-    return max((failed(checks) for checks in judged.values()), default=0)
+    return conclude([check for checks in judged.values() for check in checks], wrong)
 
 
 def _condition(text: str) -> tuple[str | None, Check, str]:
@@ -258,5 +256,4 @@ def _answer(
 
     write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
-        for checks in judged.values():
-            tell(checks)
+        tell([check for checks in judged.values() for check in checks])

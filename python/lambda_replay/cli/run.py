@@ -10,7 +10,7 @@ import click
 
 from lambda_replay.checks import CheckResult, parse
 from lambda_replay.cli.failures import warn
-from lambda_replay.cli.judging import all_checks, failed, judge_result, tell
+from lambda_replay.cli.judging import all_checks, conclude, judge_result, tell
 from lambda_replay.cli.options import (
     blame_option,
     debug_option,
@@ -193,9 +193,7 @@ def run(
         _show(result, trace, chosen, seed, judged, verbose=verbose)
     else:
         _print(result, judged, kind)
-    if wrong is not None:
-        raise wrong
-    return failed(judged)
+    return conclude(judged, wrong)
 
 
 def _write(path: Path, result: ReplayResult, checks: Sequence[CheckResult]) -> None:

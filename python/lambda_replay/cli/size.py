@@ -11,7 +11,7 @@ import click
 
 from lambda_replay.checks import parse
 from lambda_replay.cli.answers import write_answer
-from lambda_replay.cli.judging import all_checks, block, failed, judge_result, tell
+from lambda_replay.cli.judging import all_checks, block, conclude, judge_result, tell
 from lambda_replay.cli.options import (
     check_traces,
     debug_option,
@@ -129,7 +129,7 @@ def size(
         )
     tell_bad_rows(bad)
     checks = all_checks(given, chosen.scenario)
-    judged, wrong = judge_result(checks, found.result) if found.result else ([], None)
+    judged, wrong = judge_result(checks, found.result)
     from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
 
     def lines() -> list[str]:
@@ -144,9 +144,7 @@ def size(
     write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
         tell(judged)
-    if wrong is not None:
-        raise wrong
-    return failed(judged)
+    return conclude(judged, wrong)
 
 
 def _next(what: str, value: int | None, key: str) -> str:

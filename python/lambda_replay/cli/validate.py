@@ -9,7 +9,7 @@ import click
 
 from lambda_replay.checks import parse
 from lambda_replay.cli.answers import write_answer
-from lambda_replay.cli.judging import all_checks, block, failed, judge, tell
+from lambda_replay.cli.judging import all_checks, block, conclude, judge, tell
 from lambda_replay.cli.options import (
     check_traces,
     debug_option,
@@ -134,6 +134,4 @@ def validate(
     write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
         tell(judged)
-    if wrong is not None:
-        raise wrong
-    return failed(judged)
+    return conclude(judged, wrong)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from lambda_replay.figures import clock, count, money, plural, share, span, span_ms
+from lambda_replay.figures import (
+    at_load,
+    at_scale,
+    clock,
+    count,
+    money,
+    plural,
+    share,
+    span,
+    span_ms,
+)
 from lambda_replay.measures import shown, shown_change
 from lambda_replay.report.material import instant
 from lambda_replay.report.tables import Cell, table
@@ -42,11 +52,13 @@ def subtitle(run: RunMaterial) -> str:
     """Say what was replayed."""
     trace = run.summary["trace"]
     first, last = instant(trace["first"]), instant(trace["last"])
-    parts = [f"{count(trace['rows'])} rows of {', '.join(map(str, trace['paths']))}"]
+    settings = run.summary["scenario"].get("replay", {})
+    load = at_load(run.summary["records"], float(settings.get("load", 1)))
+    parts = [f"{count(trace['rows'])} rows{load} of {', '.join(map(str, trace['paths']))}"]
     if first is not None and last is not None:
-        parts.append(
-            f"{clock(first, day=True)} to {clock(last, day=True)} UTC ({span(last - first)})"
-        )
+        scaled = at_scale(last - first, float(settings.get("time_scale", 1)))
+        took = f"{span(last - first)}{scaled}"
+        parts.append(f"{clock(first, day=True)} to {clock(last, day=True)} UTC ({took})")
     parts.append(f"seed {run.summary['seed']}")
     parts.append(f"lambda-replay {run.summary['version']}")
     return " · ".join(parts)
