@@ -95,9 +95,9 @@ def _quota(found: Recommendation, free: ReplayResult) -> str:
     span = ""
     if trace.first is not None and trace.last is not None:
         span = f" from {clock(trace.first, day=True)} to {clock(trace.last, day=True)} UTC"
+    settings = free.scenario.resolve()
     load = at_load(free.summary.records, settings.load)
     runs = free.summary.invocations
-    settings = free.scenario.resolve()
     seconds = (trace.last - trace.first).total_seconds() if trace.first and trace.last else 0.0
     seconds *= settings.time_scale
     rate = f"{runs / seconds:,.4g} invocations/s of " if seconds > 0 else ""

@@ -1,4 +1,4 @@
-"""What a fresh reader stumbles over: each screen answers in words and numbers that fit each other."""
+"""What a fresh reader stumbles over: the words and numbers of a screen fit each other."""
 
 from __future__ import annotations
 

@@ -29,8 +29,10 @@ def test_no_row_was_replayed(inside: Inside, nothing: list[str]) -> None:
     assert answer.lines[3] == "checks        none of 2 fails this run, 2 could not be judged"
     assert answer.lines[4].split()[0] == answer.lines[5].split()[0] == "OPEN"
     assert answer.err.splitlines()[-2:] == [
-        "error: the condition 'throttle_rate > 0.1%' and 1 more could not be judged:"
-        " throttle_rate has no value",
+        (
+            "error: the condition 'throttle_rate > 0.1%' and 1 more could not be judged:"
+            " throttle_rate has no value"
+        ),
         "hint: what was not judged did not pass; leave the condition out where it means nothing",
     ]
     checks = json.loads((inside.folder / "s.json").read_text())["checks"]
