@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +25,28 @@ def test_the_head_tells_rows_of_the_trace_from_those_of_the_load(
     assert slow.lines[1].startswith(
         "2026-03-01 12:00:00 to 12:05:00 UTC, 5 min, 15 min at replay.time_scale = 3; "
     )
+
+
+def test_no_scenario_at_all_shows_the_defaults(inside: Inside) -> None:
+    answer = inside("scenario", "show")
+    assert answer.code == 0
+    assert any(
+        line.split()[:3] == ["account.concurrency", "1000", "default"] for line in answer.lines
+    )
+    assert inside("scenario", "show", "--resolved").out == answer.out
+    (inside.folder / "s.toml").write_text("")
+    empty = inside("scenario", "show", "s.toml")
+    assert empty.out == "# nothing is set: AWS's defaults, which --resolved shows\n"
+    assert tomllib.loads(empty.out) == {}
+
+
+def test_a_report_is_what_its_name_says(inside: Inside, crowd: pl.DataFrame) -> None:
+    crowd.write_parquet("t.parquet")
+    inside("run", "t.parquet", "-o", "r.json", "--format", "csv")
+    answer = inside("report", "r.json", "-o", "r.md")
+    assert (answer.code, answer.out, answer.err) == (0, "", "wrote r.md (Markdown)\n")
+    text = (inside.folder / "r.md").read_text()
+    assert text.startswith("### r\n")
+    assert inside("report", "r.json", "--markdown").out == text
+    wrong = inside("report", "r.json", "-o", "r.csv")
+    assert (wrong.code, "is the name of a CSV file" in wrong.err) == (2, True)

@@ -23,6 +23,8 @@ from lambda_replay.report.material import instant
 from lambda_replay.report.tables import Cell, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lambda_replay.report.material import ComparisonMaterial, RunMaterial, SweepMaterial
 
 __all__ = [
@@ -297,16 +299,25 @@ def sources_table(frame: pl.DataFrame) -> str:
     return _generic(frame, formats, ["source", "type", "shard", "group", "busiest_key"])
 
 
+def verdict(check: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what became of a condition, and what kind of answer that is."""
+    if check.get("holds"):
+        return "holds: fails", "fails"
+    if not check.get("measured", True):
+        return "could not be judged", "unclear"
+    return "passes", "better"
+
+
 def checks_table(run: RunMaterial) -> str:
     """Give the conditions and what became of them."""
     rows = []
     for one in run.checks:
-        fails = bool(one.get("holds"))
+        said, kind = verdict(one)
         value = one.get("value")
         rows.append(
             [
                 Cell(str(one.get("expression", ""))),
-                Cell("holds: fails" if fails else "passes", kind="fails" if fails else "better"),
+                Cell(said, kind=kind),
                 Cell("-" if value is None else f"{value:,.6g}", value),
             ]
         )
