@@ -6,6 +6,7 @@ where that has not been proved (docs/decisions/0018). Each size that is named wa
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -15,6 +16,7 @@ import polars as pl
 from lambda_replay.checks import Check, measure
 from lambda_replay.exceptions import ScenarioError, TraceError, show
 from lambda_replay.figures import count
+from lambda_replay.ingest import open_trace
 from lambda_replay.recommendation import Recommendation
 from lambda_replay.replay import choose_scenario
 from lambda_replay.several import Wanted, replay_several
@@ -118,7 +120,9 @@ def size(
         raise SizeError(message)
     base = choose_scenario(trace, scenario, seed)
     question = question_of(base, what, Named(function, source, downstream), target)
-    return Search(trace, base, question, progress, read, bad).answer()
+    # Once: what comes as a stream is put aside, and then read as often as need be.
+    with contextlib.closing(open_trace(trace, read)) as opened:
+        return Search(opened, base, question, progress, read, bad).answer()
 
 
 # ---------------------------------------------------------------------------- the search

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-    from conftest import Inside
+    from conftest import Cli, Inside
 
 
 def test_the_head_tells_rows_of_the_trace_from_those_of_the_load(
@@ -50,3 +50,22 @@ def test_a_report_is_what_its_name_says(inside: Inside, crowd: pl.DataFrame) -> 
     assert inside("report", "r.json", "--markdown").out == text
     wrong = inside("report", "r.json", "-o", "r.csv")
     assert (wrong.code, "is the name of a CSV file" in wrong.err) == (2, True)
+
+
+def test_every_command_that_replays_reads_as_run_does(cli: Cli, inside: Inside) -> None:
+    rows = "".join(f"2026-03-01T12:00:0{at},1000\n" for at in range(3))
+    (inside.folder / "t.csv").write_text(f"ts,took\n{rows}")
+    reading = ["--map", "timestamp=ts,duration_ms=took", "--function", "f"]
+    for words in (
+        ["size", "t.csv", "--what", "reserved"],
+        ["validate", "t.csv", "--observed", "m.csv"],
+        ["compare", "t.csv", "--set", "b:account.concurrency=2"],
+        ["sweep", "t.csv", "--set", "account.concurrency=1,2"],
+    ):
+        (inside.folder / "m.csv").write_text("timestamp,Invocations\n2026-03-01T12:00:00,3\n")
+        answer = inside(*words, *reading)
+        assert (answer.code, answer.err) == (0, "")
+    # Standard input is put aside, and then read as often as need be.
+    piped = cli("size", "-", *reading, stdin=(inside.folder / "t.csv").read_bytes())
+    assert piped.lines[0].startswith("standard input: ")
+    assert piped.lines[2] == "account.concurrency = 2"

@@ -14,19 +14,14 @@ from lambda_replay.checks import CheckError, CheckResult, parse
 from lambda_replay.cli.failures import say
 from lambda_replay.cli.judging import all_checks, conclude
 from lambda_replay.cli.options import (
-    check_traces,
-    debug_option,
-    fail_if_option,
-    quiet_option,
+    replaying_options,
     scenario_option,
-    seed_option,
+    trace_argument,
 )
 from lambda_replay.cli.progress import showing_progress
 from lambda_replay.cli.reading import (
-    bad_row_options,
     bad_rows,
     read_options,
-    reading_options,
     tell_bad_rows,
 )
 from lambda_replay.cli.scenarios import choose
@@ -49,7 +44,7 @@ _COST = "cost_usd.total"
 
 
 @click.command(short_help="Replay a trace under many values of some keys.")
-@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@trace_argument
 @scenario_option
 @click.option(
     "--set",
@@ -91,12 +86,7 @@ _COST = "cost_usd.total"
     show_default=True,
     help="What goes to standard output: a screen, or every point with all its measures.",
 )
-@fail_if_option
-@seed_option
-@quiet_option
-@reading_options
-@bad_row_options
-@debug_option
+@replaying_options()
 def sweep(
     *,
     trace: tuple[str, ...],
@@ -127,10 +117,10 @@ def sweep(
     EXPR of --fail-if is as in run, and is judged on every point.
 
     \b
-    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
-    4 cannot read, write, reach or fit, 5 the folder is that of another sweep, 1 a bug.
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace or
+    nothing in it to judge a --fail-if on, 4 cannot read, write, reach or fit, 5 the folder is that
+    of another sweep, 1 a bug.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
-    check_traces(trace)
     given = [parse(expression) for expression in fail_if]
     if any(check.function is not None for check in given):
         message = "points keep the measures of the whole account: function=NAME: is not judged here"
@@ -293,7 +283,7 @@ def _screen(
     judged: list[list[CheckResult]],
     seconds: float,
 ) -> list[str]:
-    from lambda_replay.lines import name_of, set_table  # noqa: PLC0415 - imports rich
+    from lambda_replay.lines import name_of, set_table, trace_name  # noqa: PLC0415 - imports rich
     from lambda_replay.measures import shown  # noqa: PLC0415
 
     measures = list(dict.fromkeys([_COST, objective, *_COLUMNS]))[: max(2, 6 - len(keys))]
@@ -323,7 +313,7 @@ def _screen(
                 ]
             )
     took = span(timedelta(seconds=seconds))
-    lines = [f"{name_of(trace[0], 40)}: {plural(len(rows), 'point')} in {took}", ""]
+    lines = [f"{trace_name(trace, 40)}: {plural(len(rows), 'point')} in {took}", ""]
     if any(judged):
         lines += [*_checks(judged, marked), ""]
     lines += set_table(table, left=len(keys) + len(marks))
