@@ -68,4 +68,4 @@ def test_every_command_that_replays_reads_as_run_does(cli: Cli, inside: Inside) 
     # Standard input is put aside, and then read as often as need be.
     piped = cli("size", "-", *reading, stdin=(inside.folder / "t.csv").read_bytes())
     assert piped.lines[0].startswith("standard input: ")
-    assert piped.lines[2] == "account.concurrency = 2"
+    assert piped.lines[2] == "account.concurrency = 1"
