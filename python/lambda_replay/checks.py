@@ -127,11 +127,15 @@ class CheckResult:
         Whether it holds, so that the run fails. False where there is no value.
     value
         What the measure is, in its own unit; None where it has no value.
+    measured
+        Whether it was judged at all: it holds, or it has a value and rows were replayed. What was
+        not judged did not pass.
     """
 
     check: Check
     holds: bool
     value: Number | None
+    measured: bool = True
 
     @property
     def shown(self) -> str:
@@ -150,6 +154,7 @@ class CheckResult:
             "unit": check.unit,
             "value": self.value,
             "holds": self.holds,
+            "measured": self.measured,
         }
 
 
@@ -202,20 +207,30 @@ class Check:
         CheckError
             There is no such function, or no such destination.
         """
-        values = summary
+        values, replayed = summary, bool(summary.get("records", 1))
         if self.function is not None:
             known = functions or {}
+            if not known and not replayed:
+                return self.unmeasured()
             if self.function not in known:
                 raise _unknown_function(self, known)
             values = known[self.function]
         elif self.measure.startswith(_DELIVERIES):
             _check_destination(self, summary)
-        return self.evaluate_value(measure(values, self.measure))
+        return self.evaluate_value(measure(values, self.measure), replayed=replayed)
 
-    def evaluate_value(self, value: Number | None) -> CheckResult:
-        """Judge the condition on a value of its measure, whoever has it."""
+    def evaluate_value(self, value: Number | None, *, replayed: bool = True) -> CheckResult:
+        """Judge the condition on a value of its measure, whoever has it.
+
+        Where nothing was ``replayed``, a count of 0 says nothing: a condition can hold then, but
+        not pass.
+        """
         holds = value is not None and _OPERATORS[self.operator](value, self.threshold)
-        return CheckResult(self, holds, value)
+        return CheckResult(self, holds, value, holds or (value is not None and replayed))
+
+    def unmeasured(self) -> CheckResult:
+        """Give the answer where there is nothing to judge the condition on."""
+        return CheckResult(self, holds=False, value=None, measured=False)
 
 
 def parse(expression: str) -> Check:

@@ -6,6 +6,8 @@ import math
 from datetime import datetime, timedelta
 
 __all__ = [
+    "at_load",
+    "at_scale",
     "billed",
     "clock",
     "count",
@@ -140,3 +142,13 @@ def clock(at: datetime, *, day: bool, seconds: bool = True) -> str:
     """Print the time of an instant, with its day where a trace has several."""
     text = at.strftime("%H:%M:%S" if seconds else "%H:%M")
     return f"{at:%Y-%m-%d} {text}" if day else text
+
+
+def at_load(records: int, load: float) -> str:
+    """Say how many of a trace's rows were replayed, where replay.load made it another number."""
+    return "" if load == 1 else f", {count(records)} at replay.load = {load:g},"
+
+
+def at_scale(given: timedelta, scale: float) -> str:
+    """Say how long a trace took, where replay.time_scale made it another time."""
+    return "" if scale == 1 else f", {span(given * scale)} at replay.time_scale = {scale:g}"

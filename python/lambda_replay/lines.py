@@ -11,7 +11,7 @@ from lambda_replay.exceptions import escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["WIDTH", "fitting", "name_of", "set_table", "wrap"]
+__all__ = ["WIDTH", "fitting", "name_of", "set_table", "trace_name", "wrap"]
 
 WIDTH: Final = 100
 _GAP: Final = 2
@@ -30,6 +30,13 @@ def name_of(
     tail = (cells - 1) // 2
     head = cells - 1 - tail
     return fitting(shown, head) + ellipsis + fitting(shown[::-1], tail)[::-1]
+
+
+def trace_name(traces: Sequence[str], cells: int) -> str:
+    """Call a trace by what was given, the first of several by its name."""
+    more = f" and {len(traces) - 1} more" if len(traces) > 1 else ""
+    first = "standard input" if traces[0] == "-" else name_of(traces[0], max(8, cells - len(more)))
+    return first + more
 
 
 def fitting(text: str, cells: int) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from rich.cells import cell_len
+
+from lambda_replay.checks import parse
 from lambda_replay.figures import count
-from lambda_replay.lines import set_table, wrap
+from lambda_replay.lines import WIDTH, name_of, set_table, wrap
 from lambda_replay.measures import shown
 
 if TYPE_CHECKING:
@@ -127,17 +130,66 @@ def _rows(found: Recommendation) -> list[str]:
     }
     step = max(1, len(sizes) // 6)
     wanted = {*(one for one in sizes if one in near), *sizes[::step], sizes[-1], *found.failing[:3]}
-    own = [name for name in found.table.columns if name.startswith("function.")]
-    common = ("throttled", "loss_rate", "cold_starts", "connections", "cost_usd.total")
-    columns = [name for name in common if name in found.table.columns]
-    columns += [name for name in own if name != "function.utilisation"][:2]
-    heads = [name.replace("function.", "its ") for name in columns]
-    table = [["size", "meets", *heads]]
+    columns = _columns(found)
+    table = [["size", "meets", *columns.values()]]
     for row in rows:
         if row["size"] in wanted:
-            cells = [_cell(name, row[name]) for name in columns]
+            cells = [
+                _cell(parse(found.target).measure if name == "target" else name, row[name])
+                for name in columns
+            ]
             table.append([count(row["size"]), "yes" if row["meets"] else "no", *cells])
-    return set_table(table[:20], left=0)
+    return set_table(_narrow(table[:20]), left=0)
+
+
+#: Columns that are left out first where a table gets too wide, by their heads.
+_LEFT_OUT: Final = (
+    *("its spillover_invocations", "its wait_ms.max", "its iterator_age_ms.max", "cold_starts"),
+    *("its cold_starts", "cost_usd.total"),
+)
+
+
+def _columns(found: Recommendation) -> dict[str, str]:
+    """Choose the columns that are shown: names and heads."""
+    there = found.table.columns
+    own = [
+        name
+        for name in there
+        if name.startswith("function.") and not found.table[name].is_null().all()
+    ]
+    common = ["throttled", "loss_rate", "cold_starts", "connections"]
+    if found.what in {"maximum_concurrency", "shards"}:
+        # How late records are; a stream's wait says the same as its iterator age.
+        names = ["loss_rate", *own[:2], "cost_usd.total"]
+    else:
+        names = [*common, "cost_usd.total"]
+        names += [name for name in own if name != "function.utilisation"][:2]
+    heads = {name: name.replace("function.", "its ") for name in names if name in there}
+    return _target_column(found) | heads
+
+
+def _target_column(found: Recommendation) -> dict[str, str]:
+    """Give the column of what was to be met, where no other one shows it."""
+    if "target" not in found.table.columns:
+        return {}
+    check = parse(found.target)
+    if check.function is None:
+        return {} if check.measure in found.table.columns else {"target": check.measure}
+    if f"function.{check.measure}" in found.table.columns:
+        return {}
+    return {"target": f"{check.measure} of {name_of(check.function, 20)}"}
+
+
+def _narrow(table: list[list[str]]) -> list[list[str]]:
+    """Leave out columns until the table fits."""
+    for head in _LEFT_OUT:
+        widths = [max(cell_len(row[at]) for row in table) for at in range(len(table[0]))]
+        if sum(widths) + 2 * (len(widths) - 1) <= WIDTH:
+            break
+        if head in table[0]:
+            place = table[0].index(head)
+            table = [row[:place] + row[place + 1 :] for row in table]
+    return table
 
 
 def _cell(name: str, value: Number | None) -> str:

@@ -15,7 +15,7 @@ from polars.io.plugins import register_io_source
 from lambda_replay import _core, samples
 from lambda_replay.engine import Engine, Progress, Unsorted
 from lambda_replay.exceptions import TraceError, show
-from lambda_replay.ingest import Wire, open_trace
+from lambda_replay.ingest import TraceSource, Wire, open_trace
 from lambda_replay.ingest.account import account_of, disorder_of
 from lambda_replay.ingest.bad_rows import BadRows, set_aside
 from lambda_replay.ingest.faults import reading
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator
 
-    from lambda_replay.ingest import TraceLike, TraceSource
+    from lambda_replay.ingest import TraceLike
 
 #: Lambda's preview, 2014-11-13, in µs since the epoch: no trace of it is older.
 _PLAUSIBLE_FROM: Final = 1_415_836_800_000_000
@@ -319,7 +319,10 @@ class _Job:
 def wire_of(
     trace: TraceLike, read: ReadOptions, bad: BadRows, *scenarios: Scenario
 ) -> Iterator[Wire]:
-    """Open a trace, ready for the core under any of the scenarios."""
+    """Open a trace, ready for the core under any of the scenarios.
+
+    A source that is open already is left open: whoever opened it reads it again.
+    """
     source = open_trace(trace, read)
     try:
         for file, shown in zip(source.files, source.labels, strict=False):
@@ -337,7 +340,8 @@ def wire_of(
         wire.check_accounts()
         yield wire
     finally:
-        source.close()
+        if not isinstance(trace, TraceSource):
+            source.close()
 
 
 def gather(

@@ -6,6 +6,7 @@ where that has not been proved (docs/decisions/0018). Each size that is named wa
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -15,6 +16,7 @@ import polars as pl
 from lambda_replay.checks import Check, measure
 from lambda_replay.exceptions import ScenarioError, TraceError, show
 from lambda_replay.figures import count
+from lambda_replay.ingest import open_trace
 from lambda_replay.recommendation import Recommendation
 from lambda_replay.replay import choose_scenario
 from lambda_replay.several import Wanted, replay_several
@@ -48,6 +50,12 @@ __all__ = ["Recommendation", "Search", "SizeError", "What", "size"]
 SCANNED: Final = 400
 #: Results that are kept: a size may be asked for again.
 _RESULTS_KEPT: Final = 8
+#: What is told of the function that is sized, and of one that an event source invokes.
+_OF_FUNCTIONS: Final = ("throttled", "cold_starts", "spillover_invocations", "utilisation")
+_OF_SOURCES: Final = (
+    *("iterator_age_ms.p99", "iterator_age_ms.max", "wait_ms.p99", "wait_ms.max"),
+    *("throttled", "cold_starts"),
+)
 _MEASURES: Final = ("throttled", "throttles", "dropped", "loss_rate", "cold_starts")
 
 
@@ -118,7 +126,9 @@ def size(
         raise SizeError(message)
     base = choose_scenario(trace, scenario, seed)
     question = question_of(base, what, Named(function, source, downstream), target)
-    return Search(trace, base, question, progress, read, bad).answer()
+    # Once: what comes as a stream is put aside, and then read as often as need be.
+    with contextlib.closing(open_trace(trace, read)) as opened:
+        return Search(opened, base, question, progress, read, bad).answer()
 
 
 # ---------------------------------------------------------------------------- the search
@@ -223,7 +233,7 @@ class Search:
         row["max_concurrency"] = result.summary.max_concurrency
         if question.function is not None:
             mine = row_of(result, question.function)
-            for name in ("throttled", "cold_starts", "spillover_invocations", "utilisation"):
+            for name in _OF_SOURCES if question.source is not None else _OF_FUNCTIONS:
                 row[f"function.{name}"] = measure(mine, name) if mine else None
         if question.service is not None:
             row["connections"] = _connections(result, question.service)
@@ -370,8 +380,7 @@ class Search:
         failing = tuple(one for one in tried if one > smallest and not self.meets(one))
         end = value if value is not None else smallest
         self.try_all([end - 1, end + 1, smallest - 1])
-        which = "all" if exact else f"{len(tried)} of {top - low + 1}"
-        proof = f"{which} sizes from {low} to {top} replayed, none inferred from another"
+        proof = f"{self._replayed()}, none inferred from another"
         return self._recommend(
             value, smallest, failing, free=free, peak=peak, proof=proof, exact=exact
         )
@@ -415,8 +424,7 @@ class Search:
         self.try_all([best - 1, best + 1])
         for number, (_, row) in list(self.known.items()):
             self.known[number] = (number == best, row)
-        which = "all" if exact else f"{len(costs)}"
-        proof = f"{which} sizes from {low} to {high} replayed; {best} costs least"
+        proof = f"{self._replayed()}; {best} costs least"
         return self._recommend(best, best, (), free=free, peak=peak, proof=proof, exact=exact)
 
     def _downward(self, peak: int) -> Recommendation:
@@ -443,13 +451,22 @@ class Search:
         failing = tuple(
             one for one in tried if largest is not None and one < largest and not self.meets(one)
         )
-        which = "all" if exact else f"{len(tried)} of {high - low + 1}"
-        proof = f"{which} caps from {low} to {high} replayed, none inferred from another"
+        proof = f"{self._replayed('cap')}, none inferred from another"
         return self._recommend(
             value, largest, failing, free=None, peak=peak, proof=proof, exact=exact
         )
 
     # ---------------------------------------------------------------- the answer
+
+    def _replayed(self, noun: str = "size") -> str:
+        """Say which sizes were replayed: those of the table."""
+        tried = sorted(self.known)
+        first, last = tried[0], tried[-1]
+        if first == last:
+            return f"{noun} {count(first)} replayed alone"
+        many = last - first + 1
+        which = "all" if len(tried) == many else f"{count(len(tried))} of {count(many)}"
+        return f"{which} {noun}s from {count(first)} to {count(last)} replayed"
 
     def _why_not(self, number: int) -> str:
         result = self.result(number) if number in self.known else None
@@ -457,6 +474,9 @@ class Search:
         if self.question.most <= 1 and self.question.what != "account":
             account = self.base.resolve().account.concurrency
             room = f" (an account of {count(account)} leaves {self.question.most} to set aside)"
+        check = self.question.check
+        if check is not None and all(row["target"] is None for _, row in self.known.values()):
+            return f"{check.measure} has no value at any size that was replayed"
         if result is None or not result.summary.throttles_by_limit:
             return f"no size meets the target{room}"
         limits = ", ".join(

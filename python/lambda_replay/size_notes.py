@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lambda_replay.figures import clock, count, mean, money, plural, share_of
+from lambda_replay.figures import at_load, clock, count, mean, money, plural, share_of
 from lambda_replay.lines import name_of
 from lambda_replay.measures import shown
 from lambda_replay.size_sources import by_factor
@@ -95,15 +95,18 @@ def _quota(found: Recommendation, free: ReplayResult) -> str:
     span = ""
     if trace.first is not None and trace.last is not None:
         span = f" from {clock(trace.first, day=True)} to {clock(trace.last, day=True)} UTC"
+    settings = free.scenario.resolve()
+    load = at_load(free.summary.records, settings.load)
     runs = free.summary.invocations
     seconds = (trace.last - trace.first).total_seconds() if trace.first and trace.last else 0.0
+    seconds *= settings.time_scale
     rate = f"{runs / seconds:,.4g} invocations/s of " if seconds > 0 else ""
     duration = free.summary.duration_ms.mean
     each = f"{duration:,.4g} ms on average" if duration is not None else "no duration"
     now = f" (now {count(found.current)})" if found.current is not None else ""
     return (
         f"We request a Lambda concurrent executions quota of {count(found.value)}{now}. A replay of"
-        f" {count(trace.rows)} recorded requests{span} needs {rate}{each}, that is"
+        f" {count(trace.rows)} recorded requests{load}{span} needs {rate}{each}, that is"
         f" {mean(at.mean)} concurrent executions on average, {count(at.p99)} for 99% of the time"
         f" and {count(found.peak)} at the peak; {count(found.value)} is the smallest quota at which"
         f" {found.target} holds."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ from lambda_replay.exceptions import TraceError, show
 from lambda_replay.fits import FITS, Fit, fit_setting
 from lambda_replay.ingest import open_trace
 from lambda_replay.observed import OBSERVED, ValidateError, joined
-from lambda_replay.readers.base import ReadOptions
 from lambda_replay.replay import choose_scenario
 from lambda_replay.several import Wanted, replay_several
 from lambda_replay.validation import Validation
@@ -21,8 +21,9 @@ from lambda_replay.validation import Validation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lambda_replay.ingest import TraceLike
+    from lambda_replay.ingest import TraceLike, TraceSource
     from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
     from lambda_replay.scenario import Scenario
 
 __all__ = ["Fit", "ValidateError", "Validation", "validate"]
@@ -81,8 +82,23 @@ def validate(
         message = f"tolerance is a share such as 0.1, not {show(tolerance)}"
         raise ValidateError(message)
     base = choose_scenario(trace, scenario, seed)
-    rows = _observed_rows(trace, read)
     metrics = None if observed is None else _read_metrics(observed)
+    # Once: what comes as a stream is put aside, and then read as often as need be.
+    with contextlib.closing(open_trace(trace, read)) as source:
+        return _validate(source, base, metrics, tolerance=tolerance, fit=fit, read=read, bad=bad)
+
+
+def _validate(
+    trace: TraceSource,
+    base: Scenario,
+    metrics: pl.DataFrame | None,
+    *,
+    tolerance: float,
+    fit: Sequence[str],
+    read: ReadOptions | None,
+    bad: BadRows | None,
+) -> Validation:
+    rows = _observed_rows(trace)
     if metrics is None and not any(name in rows.columns for name in OBSERVED):
         message = "the trace says nothing of what really happened"
         hint = "it needs cold_start, throttled or init_ms; or give CloudWatch metrics: observed="
@@ -119,30 +135,26 @@ def validate(
 # ---------------------------------------------------------------------------- what was observed
 
 
-def _observed_rows(trace: TraceLike, read: ReadOptions | None) -> pl.DataFrame:
+def _observed_rows(source: TraceSource) -> pl.DataFrame:
     """Read what the trace says of what really happened, with the position of each row."""
-    source = open_trace(trace, read or ReadOptions())
-    try:
-        parts = []
-        for frame in source.frames:
-            schema = frame.collect_schema()
-            have = [name for name in OBSERVED if name in schema and schema[name] != pl.Null]
-            for name in ("cold_start", "throttled"):
-                if name in have and schema[name] != pl.Boolean:
-                    message = f"{name} is {schema[name]}; it must be true, false or null"
-                    raise TraceError(message, source=source.label, column=name, code="LR-T-TYPE")
-            columns = [pl.col(name) for name in have if name != "init_ms"]
-            if "init_ms" in have:
-                given = pl.col("init_ms")
-                is_span = isinstance(schema["init_ms"], pl.Duration)
-                micros = given.dt.total_microseconds() / 1_000
-                columns.append(micros if is_span else given.cast(pl.Float64, strict=False))
-            # A column as long as the file, where that says nothing else.
-            filled = pl.repeat(1, pl.len(), dtype=pl.UInt8).alias("_")
-            parts.append(frame.select(*columns, filled).collect())
-        rows = pl.concat(parts, how="diagonal_relaxed") if len(parts) > 1 else parts[0]
-    finally:
-        source.close()
+    parts = []
+    for frame in source.frames:
+        schema = frame.collect_schema()
+        have = [name for name in OBSERVED if name in schema and schema[name] != pl.Null]
+        for name in ("cold_start", "throttled"):
+            if name in have and schema[name] != pl.Boolean:
+                message = f"{name} is {schema[name]}; it must be true, false or null"
+                raise TraceError(message, source=source.label, column=name, code="LR-T-TYPE")
+        columns = [pl.col(name) for name in have if name != "init_ms"]
+        if "init_ms" in have:
+            given = pl.col("init_ms")
+            is_span = isinstance(schema["init_ms"], pl.Duration)
+            micros = given.dt.total_microseconds() / 1_000
+            columns.append(micros if is_span else given.cast(pl.Float64, strict=False))
+        # A column as long as the file, where that says nothing else.
+        filled = pl.repeat(1, pl.len(), dtype=pl.UInt8).alias("_")
+        parts.append(frame.select(*columns, filled).collect())
+    rows = pl.concat(parts, how="diagonal_relaxed") if len(parts) > 1 else parts[0]
     return rows.drop("_").with_row_index("row").with_columns(pl.col("row").cast(pl.UInt64))
 
 

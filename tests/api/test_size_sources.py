@@ -141,3 +141,26 @@ def test_a_trace_that_names_its_shards_has_no_other_number() -> None:
     trace = trace_of([(0, 1, "a"), (1, 1, "b")], "flow").with_columns(shard=pl.Series([0, 3]))
     with pytest.raises(SizeError, match="names the shards of 'flow'"):
         lr.size(trace, lr.Scenario(event_sources={"flow": STREAM}), what="shards", source="flow")
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "source", "column"),
+    [
+        ("shards", "flow", STREAM, "iterator_age_ms"),
+        ("maximum_concurrency", "line", QUEUE, "wait_ms"),
+    ],
+)
+def test_ages_are_told_of_the_sizes_that_the_proof_names(
+    what: Any, name: str, source: dict[str, Any], column: str
+) -> None:
+    trace = trace_of([(i // 4, 4, "abcdefgh"[i % 8]) for i in range(16)], name)
+    under = lr.Scenario(event_sources={name: source})
+    found = lr.size(trace, under, what=what, source=name, target=f"{column}.max < 99s")
+    sizes = found.table["size"].to_list()
+    assert f"all sizes from {sizes[0]} to {sizes[-1]} replayed" in found.proof
+    key = f"event_sources.{name}.{what}"
+    for size, most in found.table.select("size", f"function.{column}.max").iter_rows():
+        functions = lr.replay(trace, under.with_(key, size)).functions
+        assert functions[column].struct.field("max").item() == most
+    head = next(line for line in str(found).splitlines() if line.startswith("size"))
+    assert f"its {column}.p99  its {column}.max" in head

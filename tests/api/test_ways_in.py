@@ -505,3 +505,14 @@ def test_a_stream_put_aside_on_the_disk_is_gone_after_the_replay(
     assert as_expected(reader(trace()))
     assert as_expected(reader(trace().reverse())) is False
     assert list(tmp_path.iterdir()) == []
+
+
+def test_verbs_that_replay_again_read_a_stream_once() -> None:
+    frame = trace(cold_start=[True, True, False, False])
+    sized = lr.size(reader(frame))
+    assert sized.value == lr.size(frame).value == 3
+    held = lr.validate(reader(frame), SCENARIO, fit=["idle"])
+    assert held.table.equals(lr.validate(frame, SCENARIO).table)
+    assert lr.sweep(reader(frame), SCENARIO, {"account.concurrency": [1, 2]}).height == 2
+    table = lr.compare(reader(frame), {"a": SCENARIO, "b": lr.Scenario()}, repeat=2).table
+    assert table.filter(pl.col("measure") == "records")["a"].item() == 4

@@ -15,6 +15,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lambda_replay.cli.process import _run
+from lambda_replay.cli.session import Session
+
 #: Nothing that a test runs takes nearly as long.
 PATIENCE_S = 60
 
@@ -88,6 +91,29 @@ def cli(tmp_path: Path) -> Cli:
     folder = tmp_path / "here"
     folder.mkdir()
     return Cli(folder)
+
+
+@dataclass(frozen=True)
+class Inside(Cli):
+    """The command in this process: for what does not depend on it being one of its own."""
+
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(
+        self, *arguments: object, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> Answer:
+        assert not stdin, "standard input belongs to a process"
+        assert not env, "so does the environment"
+        code = _run(Session(tuple(map(str, arguments))))
+        return Answer(code, *self.capsys.readouterr())
+
+
+@pytest.fixture
+def inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Inside:
+    monkeypatch.chdir(tmp_path)
+    return Inside(tmp_path, capsys)
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ def test_validate_end_to_end(cli: Cli, crowd: pl.DataFrame) -> None:
 def test_validate_of_nothing_observed(cli: Cli) -> None:
     answer = cli("validate", "sample:azure2019", "-q")
     assert answer.code == 2 and "says nothing of what really happened" in answer.err
-    assert cli("validate", "-", "-q").code == 2
+    assert cli("validate", "-", "-q").code == 3
 
 
 def test_blame_is_on_the_screen_and_in_the_document(cli: Cli) -> None:

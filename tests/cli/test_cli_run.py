@@ -171,11 +171,10 @@ def test_several_files_globs_and_folders_are_one_trace(cli: Cli, crowd: pl.DataF
 
 def test_trace_without_rows_is_a_result_with_a_warning(cli: Cli, crowd: pl.DataFrame) -> None:
     crowd.head(0).write_parquet(cli.folder / "t.parquet")
-    answer = cli("run", "t.parquet", "--fail-if", "throttle_rate > 0")
+    answer = cli("run", "t.parquet")
     assert answer.code == 0
     assert answer.err == "warning: the trace has no rows: nothing was replayed\n"
     assert answer.lines[0].startswith("t.parquet: 0 requests, replayed in")
-    assert "no value, so it cannot hold" in answer.out
     as_json = cli("run", "t.parquet", "--format", "json")
     assert json.loads(as_json.out)["throttle_rate"] is None
     assert cli("run", "t.parquet", "--format", "csv").out.startswith("function,records,")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from markdown_it import MarkdownIt
 
 import lambda_replay as lr
 from lambda_replay import report
@@ -98,6 +101,9 @@ def test_nothing_to_make_is_wrong_usage(folder: Path) -> None:
     assert "--markdown" in _run("report", folder / "today.json", code=2).stderr
 
 
+_OF_TABLES = {"table", "thead", "tbody", "tr", "th", "td"}
+
+
 def test_markdown_of_a_comparison(folder: Path) -> None:
     text = _run("report", folder / "both.json", "--markdown").stdout
     assert text.startswith("### wider against today\n")
@@ -106,11 +112,29 @@ def test_markdown_of_a_comparison(folder: Path) -> None:
     assert "2 seeds" in text
 
 
-def test_markdown_of_a_run_keeps_names_as_text(result: lr.ReplayResult) -> None:
-    text = report.markdown(report.of_result(result, name="<img src=x> @everyone [a](b)"))
-    assert "<img" not in text
-    assert "@everyone" not in text
-    assert "[a](" not in text
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<img src=x> @everyone [a](b)",
+        "`x` <b>bold</b> ``",
+        "a|b & www.example.com #1 :tada: *x* _y_",
+        "plain name-1",
+    ],
+)
+def test_markdown_keeps_names_as_text(result: lr.ReplayResult, name: str) -> None:
+    material = report.of_result(
+        result, name=name, checks=[{"expression": name, "holds": True, "value": 1.0}]
+    )
+    text = report.markdown(material)
+    shown = MarkdownIt("gfm-like", {"linkify": False}).render(text)
+    # As itself, once as a heading and once in a table, and nothing made of it.
+    plain = html.escape(name, quote=False)
+    assert shown.count(plain) == 2
+    assert {tag for tag in re.findall(r"<([a-z0-9]+)", shown) if tag not in _OF_TABLES} <= {
+        *("h3", "p", "code", "sub")
+    }
+    # What people read in the source is not hidden in entities.
+    assert "&#" not in text
     assert "throttled" in text
 
 

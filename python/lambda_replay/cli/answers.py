@@ -1,18 +1,74 @@
-"""How commands that answer a question hand over what they found."""
+"""How commands that answer a question begin, and hand over what they found."""
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lambda_replay.cli.outputs import check_outputs
+from lambda_replay.cli.progress import showing_progress
+from lambda_replay.cli.reading import bad_rows, read_options, tell_bad_rows
+from lambda_replay.cli.scenarios import Chosen, choose
 from lambda_replay.cli.streams import write_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import polars as pl
 
-__all__ = ["write_answer"]
+    from lambda_replay.ingest.bad_rows import BadRows
+    from lambda_replay.readers.base import ReadOptions
+    from lambda_replay.replay import Progress
+
+__all__ = ["Asked", "asking", "write_answer"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is replayed under what, and how.
+
+    Attributes
+    ----------
+    chosen
+        The scenario.
+    bad
+        What becomes of bad rows.
+    read
+        How the trace is read.
+    progress
+        To be told how far it is.
+    """
+
+    chosen: Chosen
+    bad: BadRows
+    read: ReadOptions
+    progress: Callable[[Progress], None] | None
+
+
+@contextlib.contextmanager
+def asking(
+    trace: tuple[str, ...],
+    scenario: str | None,
+    sets: tuple[str, ...],
+    reading: dict[str, Any],
+    *,
+    output: Path | None,
+    seed: int | None,
+    quiet: bool,
+) -> Iterator[Asked]:
+    """Make ready what a command was given, and show progress while the block runs.
+
+    ``reading`` are the arguments about reading and bad rows, which are taken out of it.
+    """
+    with showing_progress(trace, quiet=quiet) as progress:
+        bad = bad_rows(reading, (output,))
+        chosen = choose(trace, scenario, sets)
+        outputs = {"--bad-rows": (bad.path, "Parquet"), "--output": (output, "JSON")}
+        check_outputs(outputs, trace, scenario)
+        yield Asked(chosen, bad, read_options(reading, seed=seed), progress)
+    tell_bad_rows(bad)
 
 
 def write_answer(

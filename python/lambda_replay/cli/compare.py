@@ -12,22 +12,17 @@ import click
 
 from lambda_replay.checks import Check, CheckError, CheckResult, parse
 from lambda_replay.cli.answers import write_answer
-from lambda_replay.cli.judging import all_checks, block_of, failed, judge, tell
+from lambda_replay.cli.judging import all_checks, block_of, conclude, judge, tell
 from lambda_replay.cli.options import (
-    check_traces,
-    debug_option,
-    fail_if_option,
     output_options,
-    quiet_option,
-    seed_option,
+    replaying_options,
+    trace_argument,
 )
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
 from lambda_replay.cli.reading import (
-    bad_row_options,
     bad_rows,
     read_options,
-    reading_options,
     tell_bad_rows,
 )
 from lambda_replay.cli.scenarios import choose
@@ -48,7 +43,7 @@ _BASE = "base"
 
 
 @click.command(short_help="Replay a trace under several scenarios and tell the differences.")
-@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@trace_argument
 @click.option(
     "-s",
     "--scenario",
@@ -73,12 +68,7 @@ _BASE = "base"
     help="Replay with so many seeds; better and worse are said where all agree.",
 )
 @output_options("a row per measure")
-@fail_if_option
-@seed_option
-@quiet_option
-@reading_options
-@bad_row_options
-@debug_option
+@replaying_options()
 def compare(
     *,
     trace: tuple[str, ...],
@@ -108,10 +98,10 @@ def compare(
     picks one of them: wider@throttled > 0.
 
     \b
-    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
-    4 cannot read, write or fit, 5 results of different traces or versions, 1 a bug.
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace or
+    nothing in it to judge a --fail-if on, 4 cannot read, write or fit, 5 results of different
+    traces or versions, 1 a bug.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
-    check_traces(trace)
     given = [_condition(expression) for expression in fail_if]
     started = time.monotonic()
     with showing_progress(trace, quiet=quiet) as progress:
@@ -143,9 +133,7 @@ def compare(
     judged, wrong = _judged(found, given)
     seconds = time.monotonic() - started
     _answer(found, trace, judged, seconds, kind=kind, output=output)
-    if wrong is not None:
-        raise wrong
-    return max((failed(checks) for checks in judged.values()), default=0)
+    return conclude([check for checks in judged.values() for check in checks], wrong)
 
 
 def _condition(text: str) -> tuple[str | None, Check, str]:
@@ -236,7 +224,7 @@ def _answer(
     kind: str,
     output: Path | None,
 ) -> None:
-    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+    from lambda_replay.lines import name_of, trace_name  # noqa: PLC0415 - imports rich
 
     document = {
         **found.to_dict(),
@@ -248,7 +236,7 @@ def _answer(
         took = span(timedelta(seconds=seconds))
         names = ", ".join(name_of(name, 16) for name in found.names[1:4])
         replays = plural(len(found.result) * max(1, len(found.seeds)), "replay")
-        head = f"{name_of(trace[0], 40)}: {names} against {name_of(found.names[0], 16)}"
+        head = f"{trace_name(trace, 40)}: {names} against {name_of(found.names[0], 16)}"
         pairs = [(name, check) for name, checks in judged.items() for check in checks]
         above = [f"{head}; {replays} in {took}", "", *block_of(pairs)]
         again = "" if len(found.seeds) > 1 else "the same command with --repeat 5; "
@@ -258,5 +246,4 @@ def _answer(
 
     write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
-        for checks in judged.values():
-            tell(checks)
+        tell([check for checks in judged.values() for check in checks])

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lambda_replay.cli.options import debug_option
-from lambda_replay.cli.reading import read_options, reading_options
+from lambda_replay.cli.options import (
+    debug_option,
+    trace_argument,
+)
+from lambda_replay.cli.reading import (
+    read_options,
+    reading_options,
+)
 from lambda_replay.cli.streams import write_result
 from lambda_replay.exceptions import cut, escape
 
@@ -24,7 +30,7 @@ _WIDTH = 100
 
 
 @click.command(short_help="Say what a trace holds, and what it can and cannot answer.")
-@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@trace_argument
 @reading_options
 @click.option(
     "--format",

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_replay.checks import Check, CheckError, CheckResult, parse
 from lambda_replay.cli.failures import say, warn
+from lambda_replay.exceptions import TraceError, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lambda_replay.results import ReplayResult
     from lambda_replay.scenario import Scenario
@@ -18,7 +19,7 @@ __all__ = [
     "all_checks",
     "block",
     "block_of",
-    "failed",
+    "conclude",
     "judge",
     "judge_result",
     "tell",
@@ -42,7 +43,7 @@ def judge(
     summary: Mapping[str, Any],
     functions: Mapping[str, Mapping[str, Any]] | None,
 ) -> tuple[list[CheckResult], CheckError | None]:
-    """Judge conditions; the first that cannot be judged is answered too."""
+    """Judge conditions; the first that cannot be understood here is answered too."""
     judged: list[CheckResult] = []
     wrong: CheckError | None = None
     for check in checks:
@@ -55,51 +56,119 @@ def judge(
 
 
 def judge_result(
-    checks: Sequence[Check], result: ReplayResult
+    checks: Sequence[Check], result: ReplayResult | None
 ) -> tuple[list[CheckResult], CheckError | None]:
-    """Judge conditions on one result."""
+    """Judge conditions on one result; where there is none, none of them was judged."""
+    if result is None:
+        return [check.unmeasured() for check in checks], None
     functions = None
     if any(check.function is not None for check in checks):
         functions = {row["function"]: row for row in result.functions.to_dicts()}
     return judge(checks, result.summary.to_dict(), functions)
 
 
-def failed(checks: Iterable[CheckResult]) -> int:
-    """Give the exit code that conditions ask for."""
-    return CHECK_FAILED if any(check.holds for check in checks) else 0
+def conclude(checks: Sequence[CheckResult], wrong: CheckError | None) -> int:
+    """Give the exit code that conditions ask for, once the result is out.
+
+    Raises
+    ------
+    CheckError
+        One of them is about what is not there.
+    TraceError
+        None holds, and there was nothing to judge one of them on: a gate that judged nothing is
+        not open.
+    """
+    if wrong is not None:
+        raise wrong
+    if any(check.holds for check in checks):
+        return CHECK_FAILED
+    if unmeasured := [check for check in checks if not check.measured]:
+        first, many = unmeasured[0], len(unmeasured)
+        which = show(first.check.text) + (f" and {many - 1} more" if many > 1 else "")
+        message = f"the condition {which} could not be judged: {why_unmeasured(first)}"
+        hint = "what was not judged did not pass; leave the condition out where it means nothing"
+        raise TraceError(message, code="LR-T-UNMEASURED", hint=hint)
+    return 0
 
 
-def block(checks: Sequence[CheckResult], about: str = "") -> list[str]:
-    """Show conditions as a block, those that fail the run first."""
-    return block_of([("", check) for check in checks], about)
+def why_unmeasured(check: CheckResult) -> str:
+    """Say why a condition was not judged."""
+    if check.value is None:
+        return f"{check.check.measure} has no value"
+    return "nothing was replayed"
 
 
-def block_of(checks: Sequence[tuple[str, CheckResult]], about: str = "") -> list[str]:
-    """Show conditions, each of a side or of none, as one block."""
+def block(checks: Sequence[CheckResult], about: str = "", **look: Any) -> list[str]:
+    """Show conditions as a block, those that fail the run first; as :func:`block_of`."""
+    return block_of([("", check) for check in checks], about, **look)
+
+
+def block_of(
+    checks: Sequence[tuple[str, CheckResult]],
+    about: str = "",
+    *,
+    most: int = _MOST,
+    width: int | None = None,
+    name: Callable[[str, int], str] | None = None,
+    paint: Callable[..., str] | None = None,
+) -> list[str]:
+    """Show conditions as one block, and an empty line after it.
+
+    Parameters
+    ----------
+    checks
+        Each of a side, or of none, which is empty text.
+    about
+        What they are judged on.
+    most
+        Conditions to show.
+    width, name, paint
+        How a stream shows text; by default plain and 100 columns wide.
+    """
     from lambda_replay.lines import WIDTH, name_of  # noqa: PLC0415 - imports rich
 
     if not checks:
         return []
-    ordered = sorted(checks, key=lambda pair: (not pair[1].holds, pair[1].value is not None))
+    name = name or name_of
+
+    def painted(text: str, colour: str, *, bold: bool = False) -> str:
+        return text if paint is None else paint(text, colour, bold=bold)
+
+    # Those that fail the run, then those that nobody judged.
+    ordered = sorted(checks, key=lambda pair: (not pair[1].holds, pair[1].measured))
     failing = sum(check.holds for _, check in checks)
-    verdict = f"{failing} of {len(checks)} fail" if failing else f"none of {len(checks)} fails"
-    lines = [f"checks        {verdict}{about}"]
-    for side, check in ordered[:_MOST]:
-        value = check.shown if check.value is not None else "no value, so it cannot hold"
-        word = "FAIL" if check.holds else "ok"
-        whose = f"{name_of(side, 16)}: " if side else ""
-        text = name_of(check.check.text, WIDTH - 22 - len(value) - len(whose))
-        lines.append(f"{'':14}{word:<6}{whose}{text}  {value}")
-    if len(ordered) > _MOST:
-        held = sum(check.holds for _, check in ordered[_MOST:])
-        lines.append(f"{'':14}{len(ordered) - _MOST} more, {held} of them failing")
+    unmeasured = sum(not check.measured for _, check in checks)
+    verdict = (
+        painted(f"{failing:,} of {len(checks):,} fail{about}", "red", bold=True)
+        if failing
+        else painted(f"none of {len(checks):,} fails{about}", "yellow" if unmeasured else "green")
+    )
+    if unmeasured:
+        verdict += f", {painted(f'{unmeasured:,} could not be judged', 'yellow', bold=True)}"
+    lines = [f"checks        {verdict}"]
+    shown = ordered if len(ordered) <= most else ordered[: max(1, most - 1)]
+    for side, check in shown:
+        word, colour = ("FAIL", "red") if check.holds else ("ok", "green")
+        value = check.shown
+        if not check.measured:
+            word, colour, value = "OPEN", "yellow", why_unmeasured(check)
+        whose = f"{name(side, 16)}: " if side else ""
+        room = (width or WIDTH) - 22 - len(value) - len(whose)
+        text = name(check.check.text, max(8, room))
+        lines.append(f"{'':14}{painted(word.ljust(6), colour)}{whose}{text}  {value}")
+    if len(ordered) > len(shown):
+        left = ordered[len(shown) :]
+        held = sum(check.holds for _, check in left)
+        lines.append(f"{'':14}{len(left):,} more, {held:,} of them failing")
     return [*lines, ""]
 
 
-def tell(checks: Iterable[CheckResult]) -> None:
+def tell(checks: Sequence[CheckResult]) -> None:
     """Say on stderr what people must know where the output is for machines."""
+    failing = [check for check in checks if check.holds]
+    for check in failing:
+        say([f"failed: {check.check.text} holds: {check.shown}"])
     for check in checks:
-        if check.holds:
-            say([f"failed: {check.check.text} holds: {check.shown}"])
-        elif check.value is None:
-            warn(f"{check.check.text} cannot hold: there is no value")
+        # Where none holds, they are an error of their own.
+        if failing and not check.measured:
+            warn(f"{check.check.text} could not be judged: {why_unmeasured(check)}")

@@ -8,18 +8,20 @@ from typing import Any, TypeVar
 
 import click
 
+from lambda_replay.cli.reading import bad_row_options, reading_options
 from lambda_replay.cli.session import Session
 
 __all__ = [
     "blame_option",
-    "check_traces",
     "debug_option",
     "fail_if_option",
     "output_options",
     "quiet_option",
+    "replaying_options",
     "scenario_option",
     "seed_option",
     "set_option",
+    "trace_argument",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -126,8 +128,36 @@ def output_options(what: str) -> Callable[[Command], Command]:
     return add
 
 
-def check_traces(traces: tuple[str, ...]) -> None:
-    """Refuse empty text where a trace is named."""
+def trace_argument(command: Command) -> Command:
+    """Add TRACE..., of which none may be empty text."""
+    argument = click.argument(
+        "trace", nargs=-1, required=True, metavar="TRACE...", callback=_check_traces
+    )
+    return argument(command)
+
+
+def _check_traces(
+    context: click.Context, parameter: click.Parameter, traces: tuple[str, ...]
+) -> tuple[str, ...]:
+    del context, parameter
     if "" in traces:
         message = "TRACE is empty text; was a variable of the shell not set?"
         raise click.UsageError(message)
+    return traces
+
+
+def replaying_options(*own: str) -> Callable[[Command], Command]:
+    """Add what every command that replays takes: conditions, seed, reading and the rest.
+
+    ``own`` are arguments about reading that the command has by another option.
+    """
+
+    def add(command: Command) -> Command:
+        command = debug_option(command)
+        command = bad_row_options(command)
+        command = reading_options(command, own)
+        for option in (quiet_option, seed_option, fail_if_option):
+            command = option(command)
+        return command
+
+    return add

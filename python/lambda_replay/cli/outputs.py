@@ -30,6 +30,9 @@ _OTHER_KINDS = {
     ".feather": "Arrow IPC",
     ".toml": "TOML",
     ".html": "HTML",
+    ".htm": "HTML",
+    ".md": "Markdown",
+    ".markdown": "Markdown",
     ".xlsx": "Excel",
 }
 

@@ -26,15 +26,15 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_READING = (
-    click.option(
+_READING = {
+    "format_": click.option(
         "--from",
         "format_",
         type=click.Choice((*NAMES, CANONICAL_NAME)),
         metavar="FORMAT",
         help="Format of the trace, where its content does not tell; docs/traces.md lists them.",
     ),
-    click.option(
+    "maps": click.option(
         "--map",
         "maps",
         metavar="COL=NAME,...",
@@ -42,33 +42,33 @@ _READING = (
         help="What columns are called in the trace: timestamp=ts,duration_ms=latency; numbers may"
         " have a unit: timestamp_s, duration_s, end_ms.",
     ),
-    click.option(
+    "function": click.option(
         "--function", metavar="NAME", help="Name of the function, where the trace tells none."
     ),
-    click.option(
+    "duration_ms": click.option(
         "--duration-ms",
         type=click.FloatRange(min=0),
         metavar="MS",
         help="Duration where the trace tells none.",
     ),
-    click.option(
+    "placement": click.option(
         "--placement",
         type=click.Choice(PLACEMENTS),
         help="Where counted invocations lie in their bucket. Default: uniform, timers equidistant.",
     ),
-    click.option(
+    "delay_unit": click.option(
         "--delay-unit",
         type=click.Choice(["s", "ms", "us"]),
         help="Unit of delays that a data set does not state (Huawei 2023).",
     ),
-    click.option(
+    "init_on_path": click.option(
         "--init-on-path",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         show_default=True,
         help="Whether requests waited for inits, where logs do not tell.",
     ),
-)
+}
 _BAD = (
     click.option(
         "--on-bad-row",
@@ -94,10 +94,11 @@ _BAD = (
 )
 
 
-def reading_options(command: Command) -> Command:
-    """Add the options about reading."""
-    for option in reversed(_READING):
-        command = option(command)
+def reading_options(command: Command, own: Sequence[str] = ()) -> Command:
+    """Add the options about reading, but for the arguments that the command has by its own."""
+    for name, option in reversed(_READING.items()):
+        if name not in own:
+            command = option(command)
     return command
 
 

@@ -6,18 +6,27 @@ from pathlib import Path
 
 import click
 
+from lambda_replay.cli.failures import say
 from lambda_replay.cli.options import debug_option
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.streams import write_result
+from lambda_replay.output import atomic_path
 
 __all__ = ["report"]
 
 _PATH = click.Path(path_type=Path)
+_MARKDOWN = (".md", ".markdown")
 
 
 @click.command(short_help="Show results as one offline HTML page, or as Markdown.")
 @click.argument("result", nargs=-1, required=True, metavar="RESULT...", type=_PATH)
-@click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write the page there, as HTML.")
+@click.option(
+    "-o",
+    "--output",
+    type=_PATH,
+    metavar="FILE",
+    help="Write the page there, as HTML; as Markdown where the name ends in .md.",
+)
 @click.option(
     "--markdown", is_flag=True, help="Print Markdown, for a comment under a pull request."
 )
@@ -59,18 +68,29 @@ def report(
     5 a file is no result, or metrics belong to another one, 1 a bug.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
     if output is None and pictures is None and not markdown:
-        message = "nothing to make: give -o FILE.html, --markdown or --pictures DIR"
+        message = "nothing to make: give -o FILE.html, -o FILE.md, --markdown or --pictures DIR"
         raise click.UsageError(message)
-    check_outputs({"--output": (output, "HTML")}, [str(one) for one in result], None)
+    is_text = output is not None and output.suffix.lower() in _MARKDOWN
+    kind = "Markdown" if is_text else "HTML"
+    check_outputs({"--output": (output, kind)}, [str(one) for one in result], None)
+    if is_text and title:
+        message = "--title is of the page; Markdown has a heading per result"
+        raise click.UsageError(message)
     from lambda_replay import report as work  # noqa: PLC0415 - imports Polars
 
-    if output is not None or pictures is not None:
+    if (output is not None and not is_text) or pictures is not None:
         work.check_extra()
     material = work.load(result)
     if output is not None:
-        work.write_report(output, material, title=title)
+        if is_text:
+            with atomic_path(output) as temporary:
+                temporary.write_text(work.markdown(material), encoding="utf-8")
+        else:
+            work.write_report(output, material, title=title)
+        say([f"wrote {output} ({kind})"])
     if pictures is not None:
         work.write_pictures(pictures, material)
+        say([f"wrote the charts into {pictures} (SVG and PNG)"])
     if markdown:
         write_result(work.markdown(material))
     return 0

@@ -10,22 +10,19 @@ import click
 
 from lambda_replay.checks import CheckResult, parse
 from lambda_replay.cli.failures import warn
-from lambda_replay.cli.judging import all_checks, failed, judge_result, tell
+from lambda_replay.cli.judging import all_checks, conclude, judge_result, tell
 from lambda_replay.cli.options import (
     blame_option,
-    debug_option,
-    fail_if_option,
-    quiet_option,
-    seed_option,
+    replaying_options,
+    scenario_option,
     set_option,
+    trace_argument,
 )
 from lambda_replay.cli.outputs import check_outputs
 from lambda_replay.cli.progress import showing_progress
 from lambda_replay.cli.reading import (
-    bad_row_options,
     bad_rows,
     read_options,
-    reading_options,
     tell_bad_rows,
 )
 from lambda_replay.cli.scenarios import Chosen, choose
@@ -43,14 +40,8 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command(short_help="Replay a trace under a scenario and say what happened.")
-@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
-@click.option(
-    "-s",
-    "--scenario",
-    "scenario_file",
-    metavar="FILE",
-    help="The scenario, TOML. Default: AWS's defaults of today, or a sample's own scenario.",
-)
+@trace_argument
+@scenario_option
 @set_option
 @click.option(
     "--outcomes", type=_FILE, metavar="FILE", help="Write a row per request there, as Parquet."
@@ -86,13 +77,8 @@ _FILE = click.Path(path_type=Path)
     help="What goes to standard output: a screen, the summary, or a row per function.",
 )
 @blame_option
-@fail_if_option
-@seed_option
-@bad_row_options
-@reading_options
-@quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Show the notes under the numbers in full.")
-@debug_option
+@replaying_options()
 def run(
     *,
     trace: tuple[str, ...],
@@ -141,12 +127,10 @@ def run(
     !=.
 
     \b
-    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
-    4 cannot read, write or fit, 1 a bug, 130 interrupted, 143 terminated, 141 pipe closed.
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace or
+    nothing in it to judge a --fail-if on, 4 cannot read, write or fit, 1 a bug, 130 interrupted,
+    143 terminated, 141 pipe closed.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
-    if "" in trace:
-        message = "TRACE is empty text; was a variable of the shell not set?"
-        raise click.UsageError(message)
     gates = [parse(expression) for expression in fail_if]
     with showing_progress(trace, quiet=quiet) as progress:
         chosen = choose(trace, scenario_file, sets)
@@ -193,9 +177,7 @@ def run(
         _show(result, trace, chosen, seed, judged, verbose=verbose)
     else:
         _print(result, judged, kind)
-    if wrong is not None:
-        raise wrong
-    return failed(judged)
+    return conclude(judged, wrong)
 
 
 def _write(path: Path, result: ReplayResult, checks: Sequence[CheckResult]) -> None:

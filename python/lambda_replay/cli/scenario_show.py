@@ -34,14 +34,16 @@ __all__ = ["show"]
 @debug_option
 def show(file: str | None, sets: tuple[str, ...], resolved: bool, kind: str) -> None:
     """\b
-    lambda-replay scenario show --resolved                   AWS's defaults of today
+    lambda-replay scenario show                              AWS's defaults of today
     lambda-replay scenario show prod.toml --resolved
     lambda-replay scenario show sample:azure2019 --set account.concurrency=20
 
     Show what a scenario says, as TOML; with --resolved every value in force, where it is from, and
-    which of them AWS does not document. Without FILE: AWS's defaults.
+    which of them AWS does not document. Without FILE and --set there is nothing said: AWS's
+    defaults, resolved.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
     scenario = load(file, sets)
+    resolved = resolved or (file is None and not sets)
     if kind == "json":
         document = _document(scenario) if resolved else scenario.to_dict()
         write_result(json.dumps(document, indent=2, default=str) + "\n")
@@ -52,6 +54,9 @@ def show(file: str | None, sets: tuple[str, ...], resolved: bool, kind: str) -> 
 
 def _toml(table: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterator[str]:
     """Print dotted keys, which are TOML as they are."""
+    if not table:
+        # A comment, so that what is printed stays the scenario that it is.
+        yield "# nothing is set: AWS's defaults, which --resolved shows"
     from lambda_replay.scenario.keys import format_key  # noqa: PLC0415 - imports pydantic
 
     for key, value in table.items():

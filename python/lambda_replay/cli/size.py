@@ -10,33 +10,22 @@ from typing import Any
 import click
 
 from lambda_replay.checks import parse
-from lambda_replay.cli.answers import write_answer
-from lambda_replay.cli.judging import all_checks, block, failed, judge_result, tell
+from lambda_replay.cli.answers import asking, write_answer
+from lambda_replay.cli.judging import all_checks, block, conclude, judge_result, tell
 from lambda_replay.cli.options import (
-    check_traces,
-    debug_option,
-    fail_if_option,
     output_options,
-    quiet_option,
+    replaying_options,
     scenario_option,
-    seed_option,
     set_option,
+    trace_argument,
 )
-from lambda_replay.cli.outputs import check_outputs
-from lambda_replay.cli.progress import showing_progress
-from lambda_replay.cli.reading import (
-    bad_row_options,
-    bad_rows,
-    tell_bad_rows,
-)
-from lambda_replay.cli.scenarios import choose
 from lambda_replay.figures import plural, span
 
 __all__ = ["size"]
 
 
 @click.command(short_help="Say how large a limit must be, and prove it by replaying.")
-@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@trace_argument
 @scenario_option
 @set_option
 @click.option(
@@ -48,7 +37,11 @@ __all__ = ["size"]
     show_default=True,
     help="Which limit.",
 )
-@click.option("--function", metavar="F", help="Whose reserved or provisioned concurrency.")
+@click.option(
+    "--function",
+    metavar="F",
+    help="Whose reserved or provisioned concurrency; whose rows, where the trace tells none.",
+)
 @click.option("--source", metavar="E", help="Whose maximum concurrency or shards.")
 @click.option("--downstream", metavar="D", help="Which table of [downstream] to protect.")
 @click.option(
@@ -58,11 +51,7 @@ __all__ = ["size"]
     " maximum_concurrency, shards: nothing lost.",
 )
 @output_options("the sizes that were replayed")
-@fail_if_option
-@seed_option
-@quiet_option
-@bad_row_options
-@debug_option
+@replaying_options("function")
 def size(
     *,
     trace: tuple[str, ...],
@@ -96,46 +85,38 @@ def size(
     --fail-if are judged on the replay of the answer.
 
     \b
-    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
-    4 cannot read, write or fit, 1 a bug.
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace or
+    nothing in it to judge a --fail-if on, 4 cannot read, write or fit, 1 a bug.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
-    check_traces(trace)
     given = [parse(expression) for expression in fail_if]
     started = time.monotonic()
-    if "-" in trace:
-        message = "size reads the trace more than once, so it cannot be standard input"
-        raise click.UsageError(message)
-    with showing_progress(trace, quiet=quiet) as progress:
-        bad = bad_rows(reading, (output,))
-        chosen = choose(trace, scenario_file, sets)
-        check_outputs(
-            {"--bad-rows": (bad.path, "Parquet"), "--output": (output, "JSON")},
-            trace,
-            scenario_file,
-        )
+    reading["function"] = function
+    with asking(
+        trace, scenario_file, sets, reading, output=output, seed=seed, quiet=quiet
+    ) as asked:
         from lambda_replay.size import size as work  # noqa: PLC0415 - imports Polars
 
         found = work(
             list(trace),
-            chosen.scenario,
+            asked.chosen.scenario,
             what=what,  # type: ignore[arg-type]  # click has checked it
             function=function,
             source=source,
             downstream=downstream,
             target=target,
             seed=seed,
-            progress=progress,
-            bad=bad,
+            progress=asked.progress,
+            read=asked.read,
+            bad=asked.bad,
         )
-    tell_bad_rows(bad)
-    checks = all_checks(given, chosen.scenario)
-    judged, wrong = judge_result(checks, found.result) if found.result else ([], None)
-    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+    checks = all_checks(given, asked.chosen.scenario)
+    judged, wrong = judge_result(checks, found.result)
+    from lambda_replay.lines import trace_name  # noqa: PLC0415 - imports rich
 
     def lines() -> list[str]:
         took = span(timedelta(seconds=time.monotonic() - started))
         sizes = plural(found.table.height, "size")
-        head = [f"{name_of(trace[0], 60)}: {sizes} replayed in {took}", ""]
+        head = [f"{trace_name(trace, 60)}: {sizes} replayed in {took}", ""]
         checked = block(judged, " at that size")
         following = _next(found.what, found.value, found.key)
         return [*head, *checked, *str(found).splitlines(), "", following]
@@ -144,9 +125,7 @@ def size(
     write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
         tell(judged)
-    if wrong is not None:
-        raise wrong
-    return failed(judged)
+    return conclude(judged, wrong)
 
 
 def _next(what: str, value: int | None, key: str) -> str:

@@ -12,21 +12,16 @@ import click
 
 from lambda_replay.checks import CheckError, CheckResult, parse
 from lambda_replay.cli.failures import say
-from lambda_replay.cli.judging import CHECK_FAILED, all_checks
+from lambda_replay.cli.judging import all_checks, conclude
 from lambda_replay.cli.options import (
-    check_traces,
-    debug_option,
-    fail_if_option,
-    quiet_option,
+    replaying_options,
     scenario_option,
-    seed_option,
+    trace_argument,
 )
 from lambda_replay.cli.progress import showing_progress
 from lambda_replay.cli.reading import (
-    bad_row_options,
     bad_rows,
     read_options,
-    reading_options,
     tell_bad_rows,
 )
 from lambda_replay.cli.scenarios import choose
@@ -49,7 +44,7 @@ _COST = "cost_usd.total"
 
 
 @click.command(short_help="Replay a trace under many values of some keys.")
-@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@trace_argument
 @scenario_option
 @click.option(
     "--set",
@@ -91,12 +86,7 @@ _COST = "cost_usd.total"
     show_default=True,
     help="What goes to standard output: a screen, or every point with all its measures.",
 )
-@fail_if_option
-@seed_option
-@quiet_option
-@reading_options
-@bad_row_options
-@debug_option
+@replaying_options()
 def sweep(
     *,
     trace: tuple[str, ...],
@@ -127,10 +117,10 @@ def sweep(
     EXPR of --fail-if is as in run, and is judged on every point.
 
     \b
-    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
-    4 cannot read, write, reach or fit, 5 the folder is that of another sweep, 1 a bug.
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace or
+    nothing in it to judge a --fail-if on, 4 cannot read, write, reach or fit, 5 the folder is that
+    of another sweep, 1 a bug.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
-    check_traces(trace)
     given = [parse(expression) for expression in fail_if]
     if any(check.function is not None for check in given):
         message = "points keep the measures of the whole account: function=NAME: is not judged here"
@@ -166,7 +156,8 @@ def sweep(
             raise click.UsageError(str(error)) from None
         frame = frame.with_columns(pareto_front(frame, _COST, objective))
     tell_bad_rows(bad)
-    failing = _judge(frame, all_checks(given, chosen.scenario), list(grid))
+    judged = _judge(frame, all_checks(given, chosen.scenario), list(grid))
+    failing = sum(any(one.holds for one in checks) for checks in judged)
     if kind == "csv":
         from lambda_replay.cli.documents import frame_csv  # noqa: PLC0415
 
@@ -181,15 +172,15 @@ def sweep(
             list(grid),
             trace,
             objective=objective,
-            failing=failing,
+            judged=judged,
             seconds=time.monotonic() - started,
         )
         if output is not None:
             lines[-1] = f"all of it: {show(str(output / 'points.parquet'))}"
         write_result("".join(f"{line}\n" for line in lines))
     if kind != "table" and failing:
-        say([f"failed: {plural(len(failing), 'point')} by a condition"])
-    return CHECK_FAILED if failing else 0
+        say([f"failed: {plural(failing, 'point')} by a condition"])
+    return conclude([check for checks in judged for check in checks], None)
 
 
 def _grid(sets: tuple[str, ...]) -> dict[str, list[object]]:
@@ -264,24 +255,23 @@ def _split(text: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
-def _judge(
-    frame: pl.DataFrame, checks: list[Check], keys: list[str]
-) -> dict[int, list[CheckResult]]:
-    """Judge every point; gives those at which something holds."""
-    failing: dict[int, list[CheckResult]] = {}
-    for place, row in enumerate(frame.to_dicts()):
-        held = []
-        for check in checks:
-            value = row.get(check.measure)
-            if check.function is not None or check.measure not in row or check.measure in keys:
-                message = f"{show(check.text)} is not judged on the points of a sweep"
-                raise CheckError(message)
-            result = check.evaluate_value(value)
-            if result.holds:
-                held.append(result)
-        if held:
-            failing[place] = held
-    return failing
+def _judge(frame: pl.DataFrame, checks: list[Check], keys: list[str]) -> list[list[CheckResult]]:
+    """Judge every point; gives what became of each condition, point by point."""
+    for check in checks:
+        if (
+            check.function is not None
+            or check.measure not in frame.columns
+            or check.measure in keys
+        ):
+            message = f"{show(check.text)} is not judged on the points of a sweep"
+            raise CheckError(message)
+    return [
+        [
+            check.evaluate_value(row[check.measure], replayed=bool(row.get("records", 1)))
+            for check in checks
+        ]
+        for row in frame.to_dicts()
+    ]
 
 
 def _screen(
@@ -290,10 +280,10 @@ def _screen(
     trace: tuple[str, ...],
     *,
     objective: str,
-    failing: dict[int, list[CheckResult]],
+    judged: list[list[CheckResult]],
     seconds: float,
 ) -> list[str]:
-    from lambda_replay.lines import name_of, set_table  # noqa: PLC0415 - imports rich
+    from lambda_replay.lines import name_of, set_table, trace_name  # noqa: PLC0415 - imports rich
     from lambda_replay.measures import shown  # noqa: PLC0415
 
     measures = list(dict.fromkeys([_COST, objective, *_COLUMNS]))[: max(2, 6 - len(keys))]
@@ -302,31 +292,30 @@ def _screen(
     many = len(rows)
     room = min(many, _MOST_ROWS)
     shown_places = {at * (many - 1) // max(1, room - 1) for at in range(room)}
-    candidates = [place for place, row in rows if row["pareto"] and place not in failing]
+    marked = [_mark(checks) for checks in judged]
+    candidates = [place for place, row in rows if row["pareto"] and not marked[place]]
     cheapest = min(candidates, key=lambda place: rows[place][1][_COST], default=None)
     if cheapest is not None:
         shown_places.add(cheapest)
     short = [key.rpartition(".")[2] if len(keys) == 1 else key.split(".", 1)[-1] for key in keys]
+    failing = any(marked)
     marks = [""] * (2 if failing else 1)
     table = [[*(name_of(key, 22) for key in short), *marks, *measures]]
     for place, row in rows:
         if place in shown_places:
             mark = "pareto" if row["pareto"] else ""
-            fail = "FAIL" if place in failing else ""
             table.append(
                 [
                     *(name_of(str(row[key]), 22) for key in keys),
                     mark,
-                    *([fail] if failing else []),
+                    *([marked[place]] if failing else []),
                     *(shown(name, row[name]) for name in measures),
                 ]
             )
     took = span(timedelta(seconds=seconds))
-    lines = [f"{name_of(trace[0], 40)}: {plural(len(rows), 'point')} in {took}", ""]
-    if failing:
-        word = f"{len(failing)} of {plural(len(rows), 'point')} fail"
-        texts = dict.fromkeys(check.check.text for held in failing.values() for check in held)
-        lines += [f"checks        {word}: {name_of('; '.join(texts), 60)}", ""]
+    lines = [f"{trace_name(trace, 40)}: {plural(len(rows), 'point')} in {took}", ""]
+    if any(judged):
+        lines += [*_checks(judged, marked), ""]
     lines += set_table(table, left=len(keys) + len(marks))
     if len(shown_places) < len(rows):
         lines.append(f"{len(rows) - len(shown_places)} more with --format csv")
@@ -339,3 +328,24 @@ def _screen(
         what = "cheapest that passes" if failing else "cheapest"
         lines.append(f"{what}: {name_of(sets, 60)} at {cost}, {objective} {reached}")
     return [*lines, "", "next: the same command with -o DIR keeps finished points"]
+
+
+def _mark(checks: list[CheckResult]) -> str:
+    """Mark a point at which a condition holds, or could not be judged."""
+    if any(check.holds for check in checks):
+        return "FAIL"
+    return "" if all(check.measured for check in checks) else "OPEN"
+
+
+def _checks(judged: list[list[CheckResult]], marked: list[str]) -> list[str]:
+    """Say at how many points conditions hold, and which."""
+    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+
+    points = plural(len(judged), "point")
+    failing, unmeasured = marked.count("FAIL"), marked.count("OPEN")
+    word = f"{failing:,} of {points} fail" if failing else f"none of {points} fails"
+    if unmeasured:
+        word += f", {unmeasured:,} could not be judged"
+    odd = (check for checks in judged for check in checks if check.holds or not check.measured)
+    texts = dict.fromkeys(check.check.text for check in odd)
+    return [f"checks        {word}" + (f": {name_of('; '.join(texts), 50)}" if texts else "")]

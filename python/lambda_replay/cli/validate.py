@@ -8,34 +8,21 @@ from typing import Any
 import click
 
 from lambda_replay.checks import parse
-from lambda_replay.cli.answers import write_answer
-from lambda_replay.cli.judging import all_checks, block, failed, judge, tell
+from lambda_replay.cli.answers import asking, write_answer
+from lambda_replay.cli.judging import all_checks, block, conclude, judge, tell
 from lambda_replay.cli.options import (
-    check_traces,
-    debug_option,
-    fail_if_option,
     output_options,
-    quiet_option,
+    replaying_options,
     scenario_option,
-    seed_option,
     set_option,
+    trace_argument,
 )
-from lambda_replay.cli.outputs import check_outputs
-from lambda_replay.cli.progress import showing_progress
-from lambda_replay.cli.reading import (
-    bad_row_options,
-    bad_rows,
-    read_options,
-    reading_options,
-    tell_bad_rows,
-)
-from lambda_replay.cli.scenarios import choose
 
 __all__ = ["validate"]
 
 
 @click.command(short_help="Hold a replay against what really happened.")
-@click.argument("trace", nargs=-1, required=True, metavar="TRACE...")
+@trace_argument
 @scenario_option
 @set_option
 @click.option(
@@ -58,12 +45,7 @@ __all__ = ["validate"]
     help="Relative error that is still right, in percent.",
 )
 @output_options("a row per series and function")
-@fail_if_option
-@seed_option
-@quiet_option
-@reading_options
-@bad_row_options
-@debug_option
+@replaying_options()
 def validate(
     *,
     trace: tuple[str, ...],
@@ -90,50 +72,38 @@ def validate(
     EXPR of --fail-if is as in run, and is judged on the replay.
 
     \b
-    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace,
-    4 cannot read, write or fit, 1 a bug.
+    Exit codes: 0 done, 99 done and a --fail-if holds, 2 wrong usage or scenario, 3 bad trace or
+    nothing in it to judge a --fail-if on, 4 cannot read, write or fit, 1 a bug.
     """  # noqa: D205, D301, D400 - what the help page prints, examples first
-    check_traces(trace)
     given = [parse(expression) for expression in fail_if]
     wanted = tuple(dict.fromkeys(one.strip() for one in fit.split(",") if one.strip()))
-    if "-" in trace:
-        message = "validate reads the trace more than once, so it cannot be standard input"
-        raise click.UsageError(message)
-    with showing_progress(trace, quiet=quiet):
-        bad = bad_rows(reading, (output,))
-        chosen = choose(trace, scenario_file, sets)
-        check_outputs(
-            {"--bad-rows": (bad.path, "Parquet"), "--output": (output, "JSON")},
-            trace,
-            scenario_file,
-        )
+    with asking(
+        trace, scenario_file, sets, reading, output=output, seed=seed, quiet=quiet
+    ) as asked:
         from lambda_replay.validate import validate as work  # noqa: PLC0415 - imports Polars
 
         found = work(
             list(trace),
-            chosen.scenario,
+            asked.chosen.scenario,
             observed=observed,
             tolerance=tolerance / 100,
             fit=wanted,
             seed=seed,
-            read=read_options(reading, seed=seed),
-            bad=bad,
+            read=asked.read,
+            bad=asked.bad,
         )
-    tell_bad_rows(bad)
-    checks = all_checks(given, chosen.scenario)
+    checks = all_checks(given, asked.chosen.scenario)
     judged, wrong = judge(checks, found.summary, found.functions)
-    from lambda_replay.lines import name_of  # noqa: PLC0415 - imports rich
+    from lambda_replay.lines import trace_name  # noqa: PLC0415 - imports rich
 
     def lines() -> list[str]:
         more = "--format json has every function and hour"
         following = more if wanted else f"--fit idle,init finds settings; {more}"
-        head = [name_of(trace[0], 80), "", *block(judged)]
+        head = [trace_name(trace, 80), "", *block(judged)]
         return [*head, *str(found).splitlines(), "", f"next: {following}"]
 
     document = {**found.to_dict(), "checks": [check.to_dict() for check in judged]}
     write_answer(document, found.table, lines, kind=kind, output=output)
     if kind != "table":
         tell(judged)
-    if wrong is not None:
-        raise wrong
-    return failed(judged)
+    return conclude(judged, wrong)

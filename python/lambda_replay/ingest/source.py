@@ -45,7 +45,7 @@ class ArrowStream(Protocol):
 #: What a trace may be given as.
 TraceLike: TypeAlias = (
     "str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | ArrowStream"
-    " | Sequence[str | os.PathLike[str]]"
+    " | Sequence[str | os.PathLike[str]] | TraceSource"
 )
 
 STDIN: Final = "-"
@@ -128,7 +128,8 @@ def open_trace(trace: TraceLike, options: ReadOptions | None = None) -> TraceSou
     trace
         A path, a glob, a folder, ``-`` for standard input, ``sample:NAME``, a URL that Polars can
         scan, several of these, a frame, or an object with ``__arrow_c_stream__``. Files of a glob
-        or folder follow each other in bytewise order of their paths (Z2).
+        or folder follow each other in bytewise order of their paths (Z2). A source that is open
+        already is given back as it is.
     options
         What the user says about reading; None: everything is recognised.
 

@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from lambda_replay.figures import clock, count, money, plural, share, span, span_ms
+from lambda_replay.figures import (
+    at_load,
+    at_scale,
+    clock,
+    count,
+    money,
+    plural,
+    share,
+    span,
+    span_ms,
+)
 from lambda_replay.measures import shown, shown_change
 from lambda_replay.report.material import instant
 from lambda_replay.report.tables import Cell, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lambda_replay.report.material import ComparisonMaterial, RunMaterial, SweepMaterial
 
 __all__ = [
@@ -42,11 +54,13 @@ def subtitle(run: RunMaterial) -> str:
     """Say what was replayed."""
     trace = run.summary["trace"]
     first, last = instant(trace["first"]), instant(trace["last"])
-    parts = [f"{count(trace['rows'])} rows of {', '.join(map(str, trace['paths']))}"]
+    settings = run.summary["scenario"].get("replay", {})
+    load = at_load(run.summary["records"], float(settings.get("load", 1)))
+    parts = [f"{count(trace['rows'])} rows{load} of {', '.join(map(str, trace['paths']))}"]
     if first is not None and last is not None:
-        parts.append(
-            f"{clock(first, day=True)} to {clock(last, day=True)} UTC ({span(last - first)})"
-        )
+        scaled = at_scale(last - first, float(settings.get("time_scale", 1)))
+        took = f"{span(last - first)}{scaled}"
+        parts.append(f"{clock(first, day=True)} to {clock(last, day=True)} UTC ({took})")
     parts.append(f"seed {run.summary['seed']}")
     parts.append(f"lambda-replay {run.summary['version']}")
     return " · ".join(parts)
@@ -285,16 +299,25 @@ def sources_table(frame: pl.DataFrame) -> str:
     return _generic(frame, formats, ["source", "type", "shard", "group", "busiest_key"])
 
 
+def verdict(check: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what became of a condition, and what kind of answer that is."""
+    if check.get("holds"):
+        return "holds: fails", "fails"
+    if not check.get("measured", True):
+        return "could not be judged", "unclear"
+    return "passes", "better"
+
+
 def checks_table(run: RunMaterial) -> str:
     """Give the conditions and what became of them."""
     rows = []
     for one in run.checks:
-        fails = bool(one.get("holds"))
+        said, kind = verdict(one)
         value = one.get("value")
         rows.append(
             [
                 Cell(str(one.get("expression", ""))),
-                Cell("holds: fails" if fails else "passes", kind="fails" if fails else "better"),
+                Cell(said, kind=kind),
                 Cell("-" if value is None else f"{value:,.6g}", value),
             ]
         )

@@ -27,15 +27,29 @@ _FIRST: Final = (
     *("cold_starts", "spillover_invocations", "wait_ms.p99", "async_age_ms.p99"),
     *("iterator_age_ms.p99", "lock_wait_s", "max_concurrency", "billed_s", "cost_usd.total"),
 )
+_MARKS_OF_CHECKS: Final = {"better": "✅", "fails": "❌", "unclear": "❔"}
 _MARKS: Final = {"better": "✅ better", "worse": "❌ worse"}
-#: What Markdown or HTML would make something of; a mention or a link would tell somebody.
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&:$-])")
+#: Names that nothing is made of wherever they stand: no markup, no address, nobody's handle.
+_INERT: Final = re.compile(r"[A-Za-z0-9]+(?:[ -][A-Za-z0-9]+)*")
+_TICKS: Final = re.compile(r"`+")
 
 
 def _name(value: object, cells: int = 48) -> str:
-    """Give any text as itself: characters that mean something are written as entities."""
-    plain = name_of(str(value), cells).replace("\n", " ")
-    return _SPECIAL.sub(lambda found: f"&#{ord(found[1])};", plain)
+    """Give a name from a trace or a scenario as itself: as code where it could mean something.
+
+    In code GitHub sees no markup, no links and no mentions, and people can read it as it is.
+    """
+    plain = name_of(str(value), cells)
+    if _INERT.fullmatch(plain):
+        return plain
+    fence = "`" * (1 + max((len(run) for run in _TICKS.findall(plain)), default=0))
+    space = " " if plain[:1] in {"`", " ", ""} or plain[-1:] in {"`", " "} else ""
+    return f"{fence}{space}{plain}{space}{fence}"
+
+
+def _own(text: str) -> str:
+    """Give words of ours: of what they are made of only this means something."""
+    return text.replace("<", "&lt;")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> list[str]:
@@ -43,7 +57,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1
     if not rows:
         return []
     rule = ["---" if at < texts else "---:" for at in range(len(head))]
-    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)] + [""]
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in (head, rule, *rows)]
+    return [f"| {' | '.join(row)} |" for row in lines] + [""]
 
 
 def markdown(material: Material) -> str:
@@ -106,18 +121,19 @@ def _comparison(one: ComparisonMaterial) -> list[str]:
 
 
 def _run(run: RunMaterial) -> list[str]:
-    lines = [f"### {_name(run.name)}", "", _name(contents.answer(run), 600), ""]
+    lines = [f"### {_name(run.name)}", "", _own(contents.answer(run)), ""]
     if run.checks:
         rows = [
             [
                 _name(one.get("expression", ""), 100),
-                "❌ holds" if one.get("holds") else "✅ passes",
+                " ".join((_MARKS_OF_CHECKS[kind], said)),
                 "-" if one.get("value") is None else f"{one['value']:,.6g}",
             ]
             for one in run.checks
+            for said, kind in [contents.verdict(one)]
         ]
         lines += _table(["condition", "answer", "value"], rows, texts=2)
-    rows = [[_name(label, 80), _name(value)] for value, label, _ in contents.tiles(run)]
+    rows = [[_own(label), _own(value)] for value, label, _ in contents.tiles(run)]
     lines += _table(["", ""], rows)
     return [*lines, f"<sub>{_name(contents.subtitle(run), 200)}</sub>", ""]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lambda_replay.scenario.limits import MAX_SECONDS
 from lambda_replay.scenario.setting import Range, Setting
 
 __all__ = ["KINDS", "QUEUES", "STREAMS"]
@@ -115,7 +116,7 @@ RETENTION_RANGE: Final[dict[str, Setting[tuple[float, int]]]] = {
         (60, 14 * _DAY_S), rule="E5.2", source="AWS API: MessageRetentionPeriod", documented=True
     ),
     "kafka": Setting(
-        (1, 1_000_000_000), rule="P28", source="bound of our own, 31 years", documented=False
+        (1, MAX_SECONDS.value), rule="P28", source=MAX_SECONDS.source, documented=False
     ),
 }
 VISIBILITY_TIMEOUT_S: Final = Setting(

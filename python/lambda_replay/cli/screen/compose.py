@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from lambda_replay.cli.judging import block
 from lambda_replay.cli.screen.answer import answer
 from lambda_replay.cli.screen.functions import functions_table
-from lambda_replay.cli.screen.look import MARGIN
 from lambda_replay.cli.screen.notes import notes
 from lambda_replay.cli.screen.proposal import next_command
-from lambda_replay.figures import clock, count, plural, rate, span
+from lambda_replay.figures import at_load, at_scale, clock, count, plural, rate, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,10 @@ def compose(
     for fit in _FITS:
         above = list(head)
         if checks:
-            above += [*_checks(checks, look, fit.checks), ""]
+            about = " this run"
+            above += block(
+                checks, about, most=fit.checks, width=look.width, name=look.name, paint=look.paint
+            )
         above += [*answer(result, look, tight=fit.tight, most=fit.lines), ""]
         below = [*notes(result, look, verbose=asked.verbose, most=fit.notes), *last]
         # The table's head, what it leaves out, its total, and the empty line after it.
@@ -118,8 +121,10 @@ def compose(
 def _head(result: ReplayResult, asked: Asked, look: Look) -> list[str]:
     """Say what was replayed, under what, how fast."""
     trace = result.trace
+    scenario = result.scenario.resolve()
     rest = f": {plural(trace.rows, 'request')}"
     if trace.rows:
+        rest += at_load(result.summary.records, scenario.load)
         rest += f" to {plural(result.functions.height, 'function')}"
     speed = f" ({rate(trace.rows, result.seconds)})" if trace.rows >= 1_000 else ""
     rest += f", replayed in {span(timedelta(seconds=result.seconds))}{speed}"
@@ -139,6 +144,7 @@ def _under(result: ReplayResult, asked: Asked, look: Look) -> str:
         if trace.last > trace.first:
             last = clock(trace.last, day=several, seconds=not several)
             text += f" to {last} UTC, {span(trace.last - trace.first)}"
+            text += at_scale(trace.last - trace.first, result.scenario.resolve().time_scale)
         else:
             text += " UTC"
         parts.append(text)
@@ -158,28 +164,3 @@ def _scenario(chosen: Chosen, look: Look, room: int) -> str:
     if chosen.sets:
         text = f"{text} with {', '.join(chosen.sets)}".lstrip()
     return prefix + look.name(text, max(8, room - len(prefix)))
-
-
-def _checks(checks: Sequence[CheckResult], look: Look, most: int) -> list[str]:
-    """Show the conditions, those that fail the run first."""
-    ordered = sorted(checks, key=lambda check: (not check.holds, check.value is not None))
-    shown = ordered if len(ordered) <= most else ordered[: most - 1]
-    failing = sum(check.holds for check in checks)
-    verdict = (
-        look.paint(f"{count(failing)} of {count(len(checks))} fail this run", "red", bold=True)
-        if failing
-        else look.paint(f"none of {count(len(checks))} fails this run", "green")
-    )
-    lines = ["checks".ljust(MARGIN) + verdict]
-    for check in shown:
-        word, colour = ("FAIL", "red") if check.holds else ("ok", "green")
-        value = check.shown if check.value is not None else "no value, so it cannot hold"
-        room = look.width - MARGIN - 6 - len(value) - 2
-        text = look.name(check.check.text, room)
-        margin = " " * MARGIN
-        lines.append(f"{margin}{look.paint(word.ljust(6), colour)}{text}  {value}")
-    left = len(ordered) - len(shown)
-    if left:
-        held = sum(check.holds for check in ordered[len(shown) :])
-        lines.append(f"{'':{MARGIN}}{count(left)} more, {count(held)} of them failing")
-    return lines
