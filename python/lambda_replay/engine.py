@@ -389,6 +389,11 @@ class Engine:
         self._open = left if left.height else None
         return found["request_id"]
 
+    def close(self) -> None:
+        """Remove what waits on the disk; there are no metrics and attempts any more."""
+        self._minutes.close()
+        self._attempts.close()
+
     def attempt_schema(self) -> pl.Schema:
         """Columns of the attempts; a row replayed more than once tells its copies apart."""
         copies = {"copy": pl.UInt32()} if self.scenario.load > 1 else {}

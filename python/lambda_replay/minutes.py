@@ -51,6 +51,11 @@ class Minutes:
         """Take counts for functions and minutes, which may be older, and more than a row each."""
         self._extras.add(rows)
 
+    def close(self) -> None:
+        """Forget everything."""
+        self._rows.close()
+        self._extras.close()
+
     def tables(self, names: pl.Series, *, functions: bool) -> Iterator[pl.DataFrame]:
         """Give the metrics in order of time, a stretch of it at a time.
 

@@ -256,6 +256,7 @@ class _Job:
             progress=self.progress,
         )
         with contextlib.ExitStack() as files:
+            files.callback(engine.close)
             kept = self._drain(engine, files, cancel)
             refuse_mixed_units(wire, engine)
             self.bad.write()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from lambda_replay.exceptions import ResourceError
 from lambda_replay.output import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -45,20 +47,23 @@ class Spool:
         self._none: pl.DataFrame | None = None
         self._held: list[pl.DataFrame] = []
         self._held_rows = 0
+        self._closed = False
+        self._busy = threading.RLock()
         self._folder: TemporaryFolder | None = None
         #: First and last hour in it, and the file.
         self._files: list[tuple[int, int, Path]] = []
 
     def add(self, rows: pl.DataFrame) -> None:
         """Put rows aside."""
-        if not rows.height:
-            return
-        if self._none is None:
-            self._none = rows.clear()
-        self._held.append(rows)
-        self._held_rows += rows.height
-        if self._held_rows > self._rows_in_memory:
-            self._spill()
+        with self._busy:
+            if not rows.height or self._closed:
+                return
+            if self._none is None:
+                self._none = rows.clear()
+            self._held.append(rows)
+            self._held_rows += rows.height
+            if self._held_rows > self._rows_in_memory:
+                self._spill()
 
     def rows(self, first: int | None, last: int | None) -> pl.DataFrame | None:
         """Give the rows of the hours from ``first`` on and before ``last``, in no order.
@@ -85,6 +90,16 @@ class Spool:
             frame = frame.filter(at < last * _HOUR_US)
         return frame.collect()
 
+    def close(self) -> None:
+        """Forget the rows, those to come too, and remove what is on the disk."""
+        # A query that broke off may still pull rows on a thread of Polars.
+        with self._busy:
+            self._closed = True
+            self._held, self._held_rows, self._files = [], 0, []
+            if self._folder is not None:
+                self._folder.close()
+                self._folder = None
+
     def count(self) -> Counter[int]:
         """Count the rows by hour; those in memory were not yet."""
         return self.hours + self._by_hour(self._held)
@@ -101,7 +116,13 @@ class Spool:
         hours = self._by_hour(self._held)
         self.hours += hours
         path = self._folder.path / f"{len(self._files)}.parquet"
-        pl.concat(self._held, how="diagonal").write_parquet(path, compression="lz4")
+        try:
+            pl.concat(self._held, how="diagonal").write_parquet(path, compression="lz4")
+        except (OSError, pl.exceptions.PolarsError) as error:
+            self.close()
+            said = str(error).splitlines()[0]
+            message = f"results cannot be put aside on the disk: {said}"
+            raise ResourceError(message, hint="is the disk full?") from error
         self._files.append((min(hours), max(hours), path))
         self._held, self._held_rows = [], 0
 

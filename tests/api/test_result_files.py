@@ -120,8 +120,10 @@ from lambda_replay.replay import run
 folder, way = Path(sys.argv[1]), sys.argv[2]
 tempfile.tempdir = str(folder)
 rows, begin = 200_000, 1_772_438_400_000_000
+# As many minutes as rows are more than stay in memory.
+step = 60_000_000 if way == "aside" else 10_000_000
 trace = pl.select(
-    timestamp=pl.int_range(begin, begin + rows * 60_000_000, 60_000_000),
+    timestamp=pl.int_range(begin, begin + rows * step, step),
     function=pl.lit("f"),
     duration_ms=pl.Series([random.random() for _ in range(rows)]),
 )
@@ -132,7 +134,7 @@ try:
         table = trace.to_arrow()
         replay(pa.RecordBatchReader.from_batches(table.schema, table.to_batches()))
     else:
-        run(trace, **{way: folder / "out.parquet"})
+        run(trace, **{"metrics" if way == "aside" else way: folder / "out.parquet"})
 except Exception as error:
     said = [type(error).__name__, str(error)]
     error.__traceback__ = None
@@ -143,7 +145,12 @@ except Exception as error:
 
 @pytest.mark.parametrize(
     ("way", "kind"),
-    [("outcomes", "OutputError"), ("metrics", "OutputError"), ("stream", "ResourceError")],
+    [
+        ("outcomes", "OutputError"),
+        ("metrics", "OutputError"),
+        ("aside", "ResourceError"),
+        ("stream", "ResourceError"),
+    ],
 )
 def test_a_disk_that_is_full_is_no_fault_of_the_trace_and_leaves_nothing_behind(
     way: str, kind: str, tmp_path: Path
@@ -160,5 +167,5 @@ def test_a_disk_that_is_full_is_no_fault_of_the_trace_and_leaves_nothing_behind(
     assert raised == kind, message
     assert "File too large" in message
     # What the user called it, and not what it is called while it is written.
-    assert way == "stream" or str(tmp_path / "out.parquet") in message
+    assert kind == "ResourceError" or str(tmp_path / "out.parquet") in message
     assert ".tmp-" not in message

@@ -155,7 +155,9 @@ def test_ages_are_told_of_the_sizes_that_the_proof_names(
 ) -> None:
     trace = trace_of([(i // 4, 4, "abcdefgh"[i % 8]) for i in range(16)], name)
     under = lr.Scenario(event_sources={name: source})
-    found = lr.size(trace, under, what=what, source=name, target=f"{column}.max < 99s")
+    found = lr.size(
+        trace, under, what=what, source=name, target=f"function=apply: {column}.max < 99s"
+    )
     sizes = found.table["size"].to_list()
     assert f"all sizes from {sizes[0]} to {sizes[-1]} replayed" in found.proof
     key = f"event_sources.{name}.{what}"

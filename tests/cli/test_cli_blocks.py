@@ -285,7 +285,7 @@ def test_json_and_csv_have_the_nested_numbers(cli: Cli) -> None:
         ("function=g: loss_rate == 100%", 99),
         ("function=f: lock_wait_s > 1s", 99),
         ("function=f: cost_usd.total > 0", 99),
-        ("function=f: utilisation >= 0", 0),
+        ("function=f: utilisation >= 0", 3),
     ],
 )
 def test_conditions_on_what_is_new(cli: Cli, expression: str, code: int) -> None:
